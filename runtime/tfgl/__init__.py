@@ -1,0 +1,1 @@
+"""TensorFlow.js models from Python, without a browser."""

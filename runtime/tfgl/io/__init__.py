@@ -1,0 +1,1 @@
+"""model.json, weight shards, dequantisation and http; nothing of GL."""

@@ -1,0 +1,1 @@
+"""GLSL sources of tfgl and their assembly; no GL call, no NumPy."""
