@@ -1,0 +1,59 @@
+# `make demo` and `make test` need nothing but this file, bash and Python; see README.md.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := runtime shaders converter
+INSTALLED := .venv/.installed
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup gl demo test check lint types conformance tests bench bench-peers pretrained clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+setup: $(INSTALLED)  ## .venv with tfgl and all that its tests need; GL drivers where none are found
+	@tools/install_gl.sh $(BIN)/python || echo "Going on without a GL device: only converting and inspecting will work." >&2
+
+# Once this has run, no network is needed until setup.cfg changes: what is there already satisfies pip.
+$(INSTALLED): setup.cfg pyproject.toml
+	@PYTHON=$(PYTHON) tools/make_venv.sh
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=64' wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[demo,test,lint,bench]'
+	@touch $@
+
+gl: $(INSTALLED)
+	@tools/install_gl.sh $(BIN)/python
+
+demo: gl  ## a network that reads handwritten digits, with the times of warming up
+	$(BIN)/python examples/digits/demo.py
+
+test:  ## everything that CI runs
+	@.ci/run
+
+check: lint types  ## what needs no GPU and no tests: lint and types
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+conformance: gl
+	$(BIN)/python tests/conformance/run.py
+
+tests: gl  ## tests and the examples in docstrings
+	$(PYTEST) --doctest-modules tests $(SOURCES)
+
+bench: gl  ## the project's own benchmarks
+	$(PYTEST) bench --ignore=bench/peers
+
+bench-peers: gl  ## the same models in other runtimes, where those are installed
+	$(PYTEST) bench/peers
+
+pretrained: gl  ## fetches published models and compares with TensorFlow.js; needs the network
+	$(PYTEST) tests -m pretrained --pretrained
+
+clean:
+	rm -rf build dist demo-output .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find $(SOURCES) tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
