@@ -1,0 +1,436 @@
+"""The engine: tensors and draws on one device, eagerly or traced."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import moderngl
+import numpy as np
+import numpy.typing as npt
+
+from tfgl_shaders.assembly import Access, Input, Layout, ParameterValue, Source, pack_parameters, parameters_of
+
+from .dtypes import DType
+from .errors import InvalidArgumentError, TensorTooLargeError
+from .flags import Flags
+from .flags import flags as process_flags
+from .gl import raw
+from .gl.device import Device, open_device
+from .gl.programs import Program, ProgramCache
+from .gl.recording import Arena, Buffer, Draw
+from .gl.textures import Kind, TexturePool
+from .tensor import Shape, Tensor, Tiling, host_array, tiling
+
+_UNIFORM_BUFFERS_KEPT = 1024
+
+
+class Trace:
+    """Draws of one traced run, in order; those before ``done`` have been executed."""
+
+    def __init__(self) -> None:
+        self.draws: list[Draw] = []
+        self.done = 0
+        self.reads = 0  # device values that the host asked for in the middle
+        self.deferred: list[Buffer] = []
+
+
+class Engine:
+    """Kernels' way to the device: buffers, draws, tensors and their accounts.
+
+    One engine serves one thread. `current()` gives the calling thread's.
+    """
+
+    def __init__(self, device: Device, flags: Flags) -> None:
+        self.device = device
+        self.flags = flags
+        self.pool = TexturePool(device)
+        self.programs = ProgramCache(device, flags)
+        self.arena = Arena(self.pool)
+        self.node = ""
+        """What runs now, for error messages: a graph node's or a kernel's name."""
+        self.upload_seconds = 0.0
+        self.upload_bytes = 0
+        self.draw_count = 0
+        self._trace: Trace | None = None
+        self._open_trace: Trace | None = None  # also while draws run outside it (`_alone`)
+        self._uniforms: OrderedDict[bytes, moderngl.Buffer] = OrderedDict()
+        self._dead: deque[Buffer] = deque()  # released on other threads
+        self._live: dict[int, tuple[int, int]] = {}  # tensor id -> (bytes, textures)
+        self._scopes: list[list[Tensor]] = []
+        self._vertex_array = device.gl.vertex_array()
+        device.gl.BindVertexArray(self._vertex_array)
+
+    # -- tensors ------------------------------------------------------------
+
+    def tensor(self, values: object, shape: Sequence[int] | None = None, dtype: str | None = None) -> Tensor:
+        """A tensor of ``values``; uploaded when a kernel first needs it."""
+        self.device.check()
+        array, known = host_array(values, shape, dtype)
+        return Tensor(self, array.shape, known, host=array)
+
+    def register(self, tensor: Tensor) -> None:
+        """Count a new tensor and put it into the innermost tidy scope."""
+        itemsize = 0 if tensor.dtype == "string" else 8 if tensor.dtype == "complex64" else 1 if tensor.dtype == "bool" else 4
+        self._live[tensor.id] = (tensor.size * itemsize, 1)
+        if self._scopes:
+            self._scopes[-1].append(tensor)
+
+    def unregister(self, tensor: Tensor) -> None:
+        """Forget a tensor that was disposed or collected."""
+        self._live.pop(tensor.id, None)
+
+    @property
+    def live_tensors(self) -> int:
+        """Number of tensors that are neither disposed nor collected."""
+        return len(self._live)
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes of their values."""
+        return sum(size for size, _ in list(self._live.values()))
+
+    @contextmanager
+    def scope(self) -> Iterator[list[Tensor]]:
+        """A tidy scope: the list of tensors made inside it."""
+        made: list[Tensor] = []
+        self._scopes.append(made)
+        try:
+            yield made
+        finally:
+            self._scopes.pop()
+
+    @property
+    def enclosing_scope(self) -> list[Tensor] | None:
+        """The innermost open tidy scope."""
+        return self._scopes[-1] if self._scopes else None
+
+    def make_flat(self, tensor: Tensor) -> Buffer:
+        """A flat buffer with the tensor's values: an upload, or a conversion from tiles."""
+        if tensor.dtype in ("string", "complex64"):
+            raise InvalidArgumentError(f"{self.node or 'this kernel'} takes no {tensor.dtype} tensor")
+        if tensor.is_tiled:
+            shape = tiling(_as_four(tensor.shape), self.device.layers)
+            source_tensor = tensor
+            with self._alone(tensor.persistent):
+                flat = self._flat_buffer(tensor.size, tensor.kind)
+                values: dict[str, ParameterValue] = {"out_size": tensor.size, **shape.parameters("in")}
+                tiles = source_tensor.tiles()
+                assert tiles is not None
+                self._submit("to_flat", (Input("x", tensor.kind, "tiles"),), (tiles,), flat, tensor.kind, "flat", values, {})
+            return flat
+        host = tensor.host
+        assert host is not None, "a tensor without buffers holds its values on the host"
+        return self._upload(tensor, host)
+
+    def _upload(self, tensor: Tensor, host: npt.NDArray[Any]) -> Buffer:
+        self.device.check()
+        start = perf_counter()
+        created = self.pool.create_seconds
+        buffer = self._flat_buffer(tensor.size, tensor.kind)
+        buffer.texture = self.pool.take(buffer.shape)
+        flat = host.reshape(-1).astype(np.float32 if tensor.kind == "float" else np.int32, copy=False)
+        buffer.texture.write(np.ascontiguousarray(flat))
+        tensor.uploaded()
+        self.upload_seconds += perf_counter() - start - (self.pool.create_seconds - created)
+        self.upload_bytes += flat.nbytes
+        return buffer
+
+    def make_tiles(self, tensor: Tensor) -> Buffer | None:
+        """A tiled buffer with the values of a (batch, height, width, channels) tensor; None if it does not fit."""
+        shape = tiling(_as_four(tensor.shape), self.device.layers)
+        buffer = self.tiles_buffer(shape, tensor.kind)
+        if buffer is None:
+            return None
+        with self._alone(tensor.persistent):
+            values: dict[str, ParameterValue] = dict(shape.parameters("out"))
+            flat = tensor.flat()
+            self._submit("to_tiles", (Input("x", tensor.kind),), (flat,), buffer, tensor.kind, "tiles", values, {})
+        return buffer
+
+    def tiles_buffer(self, shape: Tiling, kind: Kind) -> Buffer | None:
+        """A buffer, yet without texture, in the tiled layout; None over the device's limits."""
+        texture_shape = self.device.tiles_shape(shape.width, shape.rows, kind)
+        return None if texture_shape is None else Buffer(texture_shape, (shape.width, shape.rows))
+
+    def _flat_buffer(self, elements: int, kind: Kind) -> Buffer:
+        try:
+            shape = self.device.flat_shape(elements, kind)
+        except TensorTooLargeError as error:
+            raise TensorTooLargeError(f"{self.node}: {error}" if self.node else str(error)) from None
+        texels = max(1, -(-elements // 4))
+        return Buffer(shape, (min(texels, shape.width), -(-texels // shape.width)))
+
+    def release(self, buffer: Buffer) -> None:
+        """One owner less; the last one returns the texture to the pool."""
+        buffer.owners -= 1
+        if buffer.owners > 0 or buffer.texture is None:
+            return
+        if not self.device.on_own_thread:
+            self._dead.append(buffer)
+        elif self._open_trace is not None:
+            self._open_trace.deferred.append(buffer)
+        else:
+            self.pool.give(buffer.texture)
+            buffer.texture = None
+
+    def _collect_dead(self) -> None:
+        while self._dead:
+            buffer = self._dead.popleft()
+            if buffer.texture is not None:
+                self.pool.give(buffer.texture)
+                buffer.texture = None
+
+    def read(self, buffer: Buffer, size: int) -> npt.NDArray[Any]:
+        """The first ``size`` elements of a flat buffer; executes what a trace holds back."""
+        self.device.check()
+        if buffer.texture is None and self._trace is not None:
+            self._trace.reads += 1
+            self.flush()
+        texture = buffer.texture
+        if texture is None:
+            raise InvalidArgumentError("this tensor belongs to a trace that was abandoned; run the model again")
+        return texture.read(size)
+
+    # -- draws --------------------------------------------------------------
+
+    def emit(
+        self,
+        body: str,
+        inputs: Mapping[str, Tensor],
+        shape: Sequence[int],
+        dtype: DType,
+        parameters: Mapping[str, ParameterValue] | None = None,
+        defines: Mapping[str, object] | None = None,
+        *,
+        layout: Layout = "flat",
+        tiled: Sequence[str] = (),
+        access: Mapping[str, Access] | None = None,
+    ) -> Tensor:
+        """A tensor of ``shape`` computed by the shader ``body``.
+
+        ``inputs`` go to the shader under their names, in the flat layout but for
+        those in ``tiled``. ``parameters`` (ints, floats, sequences of ints) become
+        uniform members, ``defines`` text: only what changes the program belongs
+        there. With ``layout="tiles"`` the output is a tiled (batch, height, width,
+        channels) tensor. ``out_size`` (flat), or ``out_height``, ``out_width``,
+        ``out_channels``, ``out_blocks`` and ``out_bands`` (tiles) come by themselves.
+        ``access`` says how ``<name>_here`` reads an input (`tfgl_shaders.assembly.Input`).
+        """
+        result = Tensor(self, shape, dtype)
+        kind = result.kind
+        values: dict[str, ParameterValue]
+        if layout == "tiles":
+            plan = tiling(_as_four(result.shape), self.device.layers)
+            buffer = self.tiles_buffer(plan, kind)
+            if buffer is None:
+                raise TensorTooLargeError(f"{self.node}: a tensor of shape {result.shape} does not fit the tiled layout")
+            values = dict(plan.parameters("out"))
+            result.adopt(tiles=buffer)
+        else:
+            if result.size == 0:
+                result._host = np.empty(result.shape, np.float32 if kind == "float" else np.int32 if dtype == "int32" else np.bool_)
+                return result
+            buffer = self._flat_buffer(result.size, kind)
+            values = {"out_size": result.size}
+            result.adopt(flat=buffer)
+        values.update(parameters or {})
+        declared: list[Input] = []
+        buffers: list[Buffer] = []
+        access = access or {}
+        for name, tensor in inputs.items():
+            if name in tiled:
+                tiles = tensor.tiles()
+                if tiles is None:
+                    raise TensorTooLargeError(f"{self.node}: input {name} of shape {tensor.shape} does not fit the tiled layout")
+                declared.append(Input(name, tensor.kind, "tiles", access.get(name, "")))
+                buffers.append(tiles)
+            else:
+                declared.append(Input(name, tensor.kind, "flat", access.get(name, "")))
+                buffers.append(tensor.flat())
+        texts = {name: str(text) for name, text in (defines or {}).items()}
+        self._submit(body, tuple(declared), tuple(buffers), buffer, kind, layout, values, texts)
+        return result
+
+    def _submit(
+        self,
+        body: str,
+        declared: tuple[Input, ...],
+        buffers: tuple[Buffer, ...],
+        output: Buffer,
+        kind: Kind,
+        layout: Layout,
+        values: Mapping[str, ParameterValue],
+        defines: Mapping[str, str],
+    ) -> None:
+        packed = pack_parameters(values)
+        constants: tuple[int, ...] = ()
+        if self.flags.shapes_as_constants:
+            constants = tuple(np.frombuffer(packed, np.int32).tolist())
+        source = Source(
+            body,
+            declared,
+            kind,
+            layout,
+            parameters_of(values),
+            tuple(defines.items()),
+            constants,
+        )
+        draw = Draw(source, buffers, output, packed, self.node)
+        if self._trace is not None:
+            self._trace.draws.append(draw)
+        else:
+            self.device.check()
+            self._collect_dead()
+            self._execute(draw)
+
+    def program(self, draw: Draw) -> Program:
+        """The program of a draw whose textures exist; compiled when it is new."""
+        return self.programs.get(draw.source, lambda program: self._run(program, draw, (1, 1)))
+
+    def _execute(self, draw: Draw) -> None:
+        if draw.output.texture is None:
+            draw.output.texture = self.pool.take(draw.output.shape)
+        self._run(self.program(draw), draw, draw.output.viewport)
+        self.draw_count += 1
+
+    def _run(self, program: Program, draw: Draw, viewport: tuple[int, int]) -> None:
+        gl = self.device.gl
+        gl.UseProgram(program.glo)
+        image = self.device.flavour == "image"
+        for unit, buffer in enumerate(draw.inputs):
+            assert buffer.texture is not None, f"{draw.node}: an input of {draw.source.label} has no texture"
+            for function, arguments in buffer.texture.bind_calls(unit, image):
+                function(*arguments)
+        uniforms = self._uniform_buffer(draw.parameters)
+        gl.BindBufferRange(raw.UNIFORM_BUFFER, 0, uniforms.glo, 0, len(draw.parameters))
+        assert draw.output.texture is not None
+        gl.BindFramebuffer(raw.DRAW_FRAMEBUFFER, draw.output.texture.framebuffer)
+        gl.Viewport(0, 0, *viewport)
+        gl.DrawArrays(raw.TRIANGLES, 0, 3)
+
+    def _uniform_buffer(self, parameters: bytes) -> moderngl.Buffer:
+        buffer = self._uniforms.get(parameters)
+        if buffer is None:
+            buffer = self._uniforms[parameters] = self.device.context.buffer(parameters)
+            if len(self._uniforms) > _UNIFORM_BUFFERS_KEPT:
+                self._uniforms.popitem(last=False)[1].release()
+        else:
+            self._uniforms.move_to_end(parameters)
+        return buffer
+
+    # -- tracing ------------------------------------------------------------
+
+    @contextmanager
+    def tracing(self) -> Iterator[Trace]:
+        """Collect draws instead of executing them; what is left runs when the block ends."""
+        if self._open_trace is not None:
+            raise InvalidArgumentError("a trace is open already; traces do not nest")
+        self.device.check()
+        self._collect_dead()
+        trace = self._trace = self._open_trace = Trace()
+        try:
+            yield trace
+            self.flush()
+        finally:
+            self._trace = self._open_trace = None
+            for buffer in trace.deferred:
+                if buffer.owners <= 0 and buffer.texture is not None:
+                    self.pool.give(buffer.texture)
+                    buffer.texture = None
+
+    @contextmanager
+    def _alone(self, outside: bool) -> Iterator[None]:
+        """Execute at once, outside any trace, when ``outside``: for what is derived from weights."""
+        trace = self._trace
+        if outside:
+            self._trace = None
+        try:
+            yield
+        finally:
+            self._trace = trace
+
+    @contextmanager
+    def untraced(self) -> Iterator[None]:
+        """Execute draws at once even inside a trace; their inputs must exist."""
+        with self._alone(True):
+            yield
+
+    def flush(self) -> None:
+        """Execute the draws that the open trace holds back, freeing textures by liveness."""
+        trace = self._trace
+        if trace is None:
+            return
+        pending = trace.draws[trace.done :]
+        last_use: dict[int, int] = {}
+        for at, draw in enumerate(pending):
+            for buffer in (*draw.inputs, draw.output):
+                last_use[id(buffer)] = at
+        made = {id(draw.output) for draw in trace.draws}
+        for at, draw in enumerate(pending):
+            self._execute(draw)
+            for buffer in {id(b): b for b in (*draw.inputs, draw.output)}.values():
+                unused = last_use[id(buffer)] == at and buffer.owners <= 0 and id(buffer) in made
+                if unused and buffer.texture is not None:
+                    self.pool.give(buffer.texture)
+                    buffer.texture = None
+        trace.done = len(trace.draws)
+
+    def derive(self, tensor: Tensor, key: object, make: Any) -> Tensor:
+        """``make()``, kept with ``tensor`` under ``key`` when it is a weight, so that it is made once."""
+        if not tensor.persistent:
+            result: Tensor = make()
+            return result
+        if tensor.derived is None:
+            tensor.derived = {}
+        kept = tensor.derived.get(key)
+        if kept is None:
+            scopes, self._scopes = self._scopes, []
+            try:
+                with self._alone(True):
+                    kept = make()
+            finally:
+                self._scopes = scopes
+            kept.persistent = True
+            tensor.derived[key] = kept
+        return kept
+
+    def close(self) -> None:
+        """Close the device; every tensor on it is lost."""
+        self.device.close()
+
+
+def _as_four(shape: Shape) -> tuple[int, int, int, int]:
+    """``shape`` with leading ones up to (batch, height, width, channels)."""
+    if len(shape) > 4:
+        raise InvalidArgumentError(f"the tiled layout takes up to 4 axes; got shape {shape}")
+    padded = (1,) * (4 - len(shape)) + shape
+    return padded[0], padded[1], padded[2], padded[3]
+
+
+class _Engines(threading.local):
+    engine: Engine | None = None
+
+
+_engines = _Engines()
+
+
+def current() -> Engine:
+    """The calling thread's engine; opens a device with `tfgl.flags` when there is none yet.
+
+    Raises NoDeviceError when no context can be created.
+    """
+    engine = _engines.engine
+    if engine is None:
+        engine = _engines.engine = Engine(open_device(process_flags), process_flags)
+    return engine
+
+
+def use(engine: Engine | None) -> Engine | None:
+    """Make ``engine`` the calling thread's; returns the one before. None: open a new one when needed."""
+    before, _engines.engine = _engines.engine, engine
+    return before

@@ -1,0 +1,1 @@
+"""The device: context, textures, programs, draws, recordings and timer queries."""

@@ -1,0 +1,212 @@
+"""A GL context, its limits, and the thread that it belongs to."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import moderngl
+
+from tfgl_shaders.assembly import Flavour, Target
+
+from ..errors import ContextLostError, NoDeviceError, TensorTooLargeError, WrongThreadError
+from ..flags import Flags
+from . import raw
+from .textures import Kind, TextureShape, size_class
+
+FLAT_WIDTH_LOG2 = 10
+_SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "swrast", "software rasterizer", "gdi generic")
+
+INSTALL_HINT = (
+    "on Debian or Ubuntu: apt-get install libegl1 libgl1 libgl1-mesa-dri (software driver and Mesa's GPU drivers); "
+    "in a container with an NVIDIA GPU: run it with the 'graphics' driver capability "
+    "(NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility) and install libegl1 libgl1; "
+    "`tfgl doctor` prints what was tried"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What a driver says of itself, and what tfgl makes of it."""
+
+    backend: str
+    vendor: str
+    renderer: str
+    version: str
+    version_code: int
+    software: bool
+    max_texture_size: int
+    max_array_layers: int
+    max_draw_buffers: int
+    max_image_units: int
+    fragment_images: int
+    program_binary_formats: int
+    timer_queries: bool
+    parallel_compile: bool
+
+    @property
+    def identity(self) -> str:
+        """What a compiled program depends on."""
+        return "|".join((self.vendor, self.renderer, self.version))
+
+
+class Device:
+    """One context of one thread; the flavour and the layouts that fit it.
+
+    Raises WrongThreadError when used from another thread and ContextLostError
+    after ``close``.
+    """
+
+    def __init__(self, context: moderngl.Context, backend: str, flags: Flags) -> None:
+        self.context = context
+        self.gl = raw.RawGL(context.mglo._context.load)
+        self._thread = threading.get_ident()
+        self._closed = False
+        self.info = _describe(context, self.gl, backend, flags.gl_version)
+        self.flavour: Flavour = _flavour(self.info, flags)
+        layers = min(8, self.info.max_draw_buffers)
+        self.layers = 1 << (layers.bit_length() - 1)
+        self.target = Target(self.flavour, self.layers, FLAT_WIDTH_LOG2)
+
+    def check(self) -> None:
+        """Raise unless this is the device's thread and it is open; make it the current context."""
+        if self._thread != threading.get_ident():
+            raise WrongThreadError(
+                "this GL context belongs to another thread; use a model and its tensors on the thread that made "
+                "them, or give each thread its own engine (tfgl.engine.use)"
+            )
+        if self._closed:
+            raise ContextLostError("this GL context was closed; load the model again on a new one")
+        if _current.device is not self:
+            self.context.__enter__()  # type: ignore[no-untyped-call]
+            _current.device = self
+
+    @property
+    def on_own_thread(self) -> bool:
+        """Whether the calling thread may talk to the driver."""
+        return self._thread == threading.get_ident() and not self._closed
+
+    def flat_shape(self, elements: int, kind: Kind) -> TextureShape:
+        """Texture that holds ``elements`` in the flat layout.
+
+        The width is the device's, or the next power of two for a tensor that
+        takes less than one row; TensorTooLargeError over the driver's limit.
+        """
+        texels = max(1, -(-elements // 4))
+        width = min(1 << FLAT_WIDTH_LOG2, max(16, 1 << (texels - 1).bit_length()))
+        rows = -(-texels // width)
+        height = size_class(rows)
+        if height > self.info.max_texture_size:
+            height = rows
+        if height > self.info.max_texture_size:
+            limit = self.info.max_texture_size * width * 16
+            raise TensorTooLargeError(
+                f"a tensor of {elements} elements ({elements * 4} bytes) exceeds the {limit} bytes that one texture of "
+                f"this device holds ({self.info.renderer}, textures up to {self.info.max_texture_size}); use a smaller "
+                "batch or input"
+            )
+        return TextureShape(kind, width, height, 0)
+
+    def tiles_shape(self, width: int, rows: int, kind: Kind) -> TextureShape | None:
+        """Texture array that holds ``rows`` rows of ``width`` texels, or None over the driver's limits."""
+        padded_width, padded_rows = size_class(width), size_class(rows)
+        if max(padded_width, padded_rows) > self.info.max_texture_size:
+            return None
+        return TextureShape(kind, padded_width, padded_rows, self.layers)
+
+    def close(self) -> None:
+        """Destroy the context; every tensor on it is lost."""
+        if not self._closed:
+            self._closed = True
+            if _current.device is self:
+                _current.device = None
+            self.context.release()
+
+
+class _Current(threading.local):
+    device: Device | None = None
+
+
+_current = _Current()
+
+
+def open_device(flags: Flags) -> Device:
+    """The device that ``flags`` ask for: EGL first, then GLFW with a hidden window.
+
+    Raises NoDeviceError that lists what was tried and what to install.
+    """
+    attempts: list[str] = []
+    for backend in ("egl", "glfw") if flags.backend == "auto" else (flags.backend,):
+        try:
+            context = create_context(backend, flags.device_index)
+        except Exception as error:  # drivers and loaders raise whatever they like
+            attempts.append(f"{backend}: {str(error).strip() or type(error).__name__}")
+            continue
+        device = Device(context, backend, flags)
+        _current.device = device
+        return device
+    raise NoDeviceError(f"no OpenGL 3.3 context could be created ({'; '.join(attempts)}); {INSTALL_HINT}")
+
+
+def create_context(backend: str, device_index: int | None = None) -> moderngl.Context:
+    """A bare context of GL 3.3 or better; raises whatever the loader raises."""
+    if backend == "glfw":
+        return _glfw_context()
+    settings: dict[str, Any] = {"backend": "egl"}
+    if device_index is not None:
+        settings["device_index"] = device_index
+    return moderngl.create_context(standalone=True, require=330, **settings)
+
+
+def _glfw_context() -> moderngl.Context:
+    import glfw  # loads a shared library, so not before it is needed
+
+    if not glfw.init():
+        raise RuntimeError("GLFW found no window system (is DISPLAY or WAYLAND_DISPLAY set?)")
+    glfw.window_hint(glfw.VISIBLE, False)
+    glfw.window_hint(glfw.CONTEXT_VERSION_MAJOR, 3)
+    glfw.window_hint(glfw.CONTEXT_VERSION_MINOR, 3)
+    glfw.window_hint(glfw.OPENGL_PROFILE, glfw.OPENGL_CORE_PROFILE)
+    glfw.window_hint(glfw.OPENGL_FORWARD_COMPAT, True)
+    window = glfw.create_window(16, 16, "tfgl", None, None)
+    if not window:
+        raise RuntimeError("GLFW could not create a window with an OpenGL 3.3 context")
+    glfw.make_context_current(window)
+    context = moderngl.create_context(require=330)
+    context.extra = window  # keeps the window as long as the context
+    return context
+
+
+def _describe(context: moderngl.Context, gl: raw.RawGL, backend: str, version_limit: int | None) -> DeviceInfo:
+    info = context.info
+    version = min(context.version_code, version_limit or context.version_code)
+    renderer = str(info.get("GL_RENDERER", ""))
+    images = version >= 420
+    return DeviceInfo(
+        backend=backend,
+        vendor=str(info.get("GL_VENDOR", "")),
+        renderer=renderer,
+        version=str(info.get("GL_VERSION", "")),
+        version_code=version,
+        software=any(name in renderer.lower() for name in _SOFTWARE),
+        max_texture_size=int(info["GL_MAX_TEXTURE_SIZE"]),
+        max_array_layers=int(info["GL_MAX_ARRAY_TEXTURE_LAYERS"]),
+        max_draw_buffers=min(int(info["GL_MAX_DRAW_BUFFERS"]), gl.integer(0x8CDF)),
+        max_image_units=gl.integer(raw.MAX_IMAGE_UNITS) if images else 0,
+        fragment_images=gl.integer(raw.MAX_FRAGMENT_IMAGE_UNIFORMS) if images else 0,
+        program_binary_formats=gl.integer(raw.NUM_PROGRAM_BINARY_FORMATS) if context.version_code >= 410 else 0,
+        timer_queries=context.version_code >= 330,
+        parallel_compile=bool({"GL_KHR_parallel_shader_compile", "GL_ARB_parallel_shader_compile"} & context.extensions),
+    )
+
+
+def _flavour(info: DeviceInfo, flags: Flags) -> Flavour:
+    images_work = info.version_code >= 430 and info.fragment_images >= 8
+    wanted: Literal["auto", "image", "sampler"] = flags.accessor
+    if wanted == "image" and not images_work:
+        raise NoDeviceError(
+            f"the image accessor was asked for, but this context has GL {info.version_code} with "
+            f"{info.fragment_images} image units in fragment shaders (430 and 8 are needed); use accessor='auto'"
+        )
+    return "image" if images_work and wanted != "sampler" else "sampler"

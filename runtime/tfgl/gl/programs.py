@@ -1,0 +1,101 @@
+"""Programs: compiled once, kept in memory and on disk, timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from tfgl_shaders.assembly import VERTEX, Source, assemble
+
+from ..errors import ShaderError
+from ..flags import Flags
+from . import raw
+from .cache import ProgramFiles
+from .device import Device
+
+IMAGE_LIMIT = 8
+SAMPLER_LIMIT = 16
+
+
+@dataclass(slots=True)
+class Program:
+    """A linked program and what it cost."""
+
+    glo: int
+    source: Source
+    link_ms: float
+    from_disk: bool
+    first_draw_ms: float = 0.0
+
+    @property
+    def compile_ms(self) -> float:
+        """Link plus first draw: drivers differ in which of them compiles."""
+        return self.link_ms + self.first_draw_ms
+
+
+class ProgramCache:
+    """Programs of one device by their source."""
+
+    def __init__(self, device: Device, flags: Flags) -> None:
+        self._device = device
+        self._flags = flags
+        self._files = ProgramFiles(device.info.identity)
+        self._vertex = 0
+        self.programs: dict[Source, Program] = {}
+
+    @property
+    def max_inputs(self) -> int:
+        """How many tensors one program can read."""
+        return IMAGE_LIMIT if self._device.flavour == "image" else SAMPLER_LIMIT
+
+    def get(self, source: Source, first_draw: Callable[[Program], None]) -> Program:
+        """The program of ``source``; a new one is linked and then drawn with once, both timed."""
+        program = self.programs.get(source)
+        if program is None:
+            program = self._build(source)
+            self.programs[source] = program
+            start = perf_counter()
+            first_draw(program)
+            self._device.gl.Finish()
+            program.first_draw_ms = (perf_counter() - start) * 1e3
+        return program
+
+    def _build(self, source: Source) -> Program:
+        gl = self._device.gl
+        start = perf_counter()
+        text = assemble(source, self._device.target)
+        on_disk = self._flags.program_cache and self._device.info.program_binary_formats > 0
+        name = None
+        if on_disk:
+            kept = self._files.load(text)
+            name = gl.program_from_binary(*kept) if kept else None
+        from_disk = name is not None
+        if name is None:
+            name = self._compile(source, text, retrievable=on_disk)
+            if on_disk:
+                binary_format, binary = gl.program_binary(name)
+                if binary:
+                    self._files.store(text, binary_format, binary)
+        if self._device.flavour == "sampler":
+            gl.UseProgram(name)
+            for unit, declared in enumerate(source.inputs):
+                location = gl.GetUniformLocation(name, f"{declared.name}_unit".encode())
+                if location >= 0:
+                    gl.Uniform1i(location, unit)
+        return Program(name, source, (perf_counter() - start) * 1e3, from_disk)
+
+    def _compile(self, source: Source, text: str, *, retrievable: bool) -> int:
+        gl = self._device.gl
+        if not self._vertex:
+            self._vertex = gl.compile(raw.VERTEX_SHADER, VERTEX)
+        fragment = gl.compile(raw.FRAGMENT_SHADER, text)
+        try:
+            return gl.link((self._vertex, fragment), retrievable=retrievable)
+        except ShaderError as error:
+            numbered = "\n".join(f"{n:4} {line}" for n, line in enumerate(text.splitlines(), 1))
+            raise ShaderError(
+                f"program {source.label} failed on {self._device.info.renderer}:\n{error}\n{numbered}"
+            ) from None
+        finally:
+            gl.DeleteShader(fragment)

@@ -1,0 +1,242 @@
+"""Draws, and recordings of them that replay as a flat list of bound GL calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import moderngl
+
+from tfgl_shaders.assembly import Source
+
+from . import raw
+from .device import Device
+from .programs import Program
+from .textures import Texture, TexturePool, TextureShape
+
+GLCall = tuple[Callable[..., object], tuple[int, ...]]
+_UNIFORM_ALIGNMENT = 256
+
+
+class Buffer:
+    """What a draw reads or writes: a texture, or a texture to be.
+
+    ``owners`` counts the tensors and recordings that need it; ``viewport`` is
+    the part of the texture that holds data, (columns, rows).
+    """
+
+    __slots__ = ("owners", "shape", "texture", "viewport")
+
+    def __init__(self, shape: TextureShape, viewport: tuple[int, int]) -> None:
+        self.shape = shape
+        self.viewport = viewport
+        self.texture: Texture | None = None
+        self.owners = 0
+
+
+@dataclass(slots=True)
+class Draw:
+    """One program over one output, with everything that it reads."""
+
+    source: Source
+    inputs: tuple[Buffer, ...]
+    output: Buffer
+    parameters: bytes
+    node: str
+
+
+class Arena:
+    """Textures for the intermediates of all recordings of one device; they never run at the same time."""
+
+    def __init__(self, pool: TexturePool) -> None:
+        self._pool = pool
+        self._textures: dict[TextureShape, list[Texture]] = {}
+        self._users = 0
+
+    def join(self) -> dict[TextureShape, list[Texture]]:
+        """A recording begins: what it may use, by shape."""
+        self._users += 1
+        return {shape: list(textures) for shape, textures in self._textures.items()}
+
+    def add(self, shape: TextureShape) -> Texture:
+        """One more texture of ``shape``."""
+        texture = self._pool.take(shape)
+        self._textures.setdefault(shape, []).append(texture)
+        return texture
+
+    def leave(self) -> None:
+        """A recording is gone; the last one gives the textures back to the pool."""
+        self._users -= 1
+        if self._users == 0:
+            for textures in self._textures.values():
+                for texture in textures:
+                    self._pool.give(texture)
+            self._textures.clear()
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A buffer that is another texture at each replay, and the calls that name it."""
+
+    shape: TextureShape
+    viewport: tuple[int, int]
+    bound: Texture | None = None
+    reads: list[tuple[int, int]] = field(default_factory=list)  # (index of the first call, unit)
+    writes: list[int] = field(default_factory=list)
+
+
+class _Owner(Protocol):
+    device: Device
+    pool: TexturePool
+    arena: Arena
+
+    def release(self, buffer: Buffer) -> None: ...
+
+    def program(self, draw: Draw) -> Program: ...
+
+
+class Recording:
+    """The GL work of one traced run, bound once, replayed with other inputs.
+
+    ``inputs`` and ``outputs`` are slots: buffers whose textures a replay
+    exchanges. Everything else that the draws read and did not write (weights)
+    is kept alive by the recording.
+    """
+
+    def __init__(self, engine: _Owner, draws: Sequence[Draw], inputs: Sequence[Buffer], outputs: Iterable[Buffer]) -> None:
+        self._engine = engine
+        self._device = engine.device
+        self.draws = len(draws)
+        self._slots: dict[int, _Slot] = {}
+        written = {id(draw.output) for draw in draws}
+        for buffer in inputs:
+            self._slots[id(buffer)] = _Slot(buffer.shape, buffer.viewport)
+        self._inputs = [self._slots[id(buffer)] for buffer in inputs]
+        self.outputs = [buffer for buffer in outputs if id(buffer) in written]
+        for buffer in self.outputs:
+            self._slots[id(buffer)] = _Slot(buffer.shape, buffer.viewport)
+        self._outputs = [self._slots[id(buffer)] for buffer in self.outputs]
+        external = {id(b): b for draw in draws for b in draw.inputs if id(b) not in written and id(b) not in self._slots}
+        self._kept = list(external.values())
+        for buffer in self._kept:
+            buffer.owners += 1
+        self._uniforms, offsets = _uniform_buffer(self._device.context, draws)
+        self._calls: list[GLCall] = []
+        self._parameter_sizes = [len(draw.parameters) for draw in draws]
+        self._bind(draws, offsets)
+        self._closed = False
+
+    def _bind(self, draws: Sequence[Draw], offsets: Sequence[int]) -> None:
+        gl = self._device.gl
+        image = self._device.flavour == "image"
+        last_use: dict[int, int] = {}
+        for at, draw in enumerate(draws):
+            for buffer in (*draw.inputs, draw.output):
+                last_use[id(buffer)] = at
+        free = self._engine.arena.join()
+        assigned: dict[int, Texture] = {}
+        calls = self._calls
+        bound: dict[int, int] = {}  # unit -> id of the buffer's texture or slot
+        current_program = current_offset = -1
+        for at, (draw, offset) in enumerate(zip(draws, offsets, strict=True)):
+            program = self._engine.program(draw)
+            if program.glo != current_program:
+                calls.append((gl.UseProgram, (program.glo,)))
+                current_program = program.glo
+            if offset != current_offset:
+                size = len(draw.parameters)
+                calls.append((gl.BindBufferRange, (raw.UNIFORM_BUFFER, 0, self._uniforms.glo, offset, size)))
+                current_offset = offset
+            out_slot = self._slots.get(id(draw.output))
+            if out_slot is None:
+                target = assigned.get(id(draw.output))
+                if target is None:
+                    available = free.get(draw.output.shape)
+                    target = available.pop() if available else self._engine.arena.add(draw.output.shape)
+                    assigned[id(draw.output)] = target
+            for unit, buffer in enumerate(draw.inputs):
+                slot = self._slots.get(id(buffer))
+                if slot is not None:
+                    if bound.get(unit) != id(slot):
+                        slot.reads.append((len(calls), unit))
+                        calls.extend([_nothing] if image else [_nothing, _nothing])
+                        bound[unit] = id(slot)
+                    continue
+                texture = assigned.get(id(buffer)) or buffer.texture
+                assert texture is not None, "a draw reads what no earlier draw wrote"
+                if bound.get(unit) != id(texture):
+                    calls.extend(texture.bind_calls(unit, image))
+                    bound[unit] = id(texture)
+            if out_slot is not None:
+                out_slot.writes.append(len(calls))
+                calls.append(_nothing)
+            else:
+                assert target is not None
+                calls.append((gl.BindFramebuffer, (raw.DRAW_FRAMEBUFFER, target.framebuffer)))
+            calls.append((gl.Viewport, (0, 0, *draw.output.viewport)))
+            calls.append((gl.DrawArrays, (raw.TRIANGLES, 0, 3)))
+            for buffer in {id(b): b for b in (*draw.inputs, draw.output)}.values():
+                if last_use[id(buffer)] == at and id(buffer) in assigned:
+                    texture = assigned.pop(id(buffer))
+                    free.setdefault(texture.shape, []).append(texture)
+
+    def replay(self, inputs: Sequence[Buffer]) -> list[Buffer]:
+        """Run the draws on ``inputs``; fresh buffers for the outputs, in the order of ``outputs``."""
+        image = self._device.flavour == "image"
+        calls = self._calls
+        for slot, buffer in zip(self._inputs, inputs, strict=True):
+            texture = buffer.texture
+            assert texture is not None and texture.shape == slot.shape
+            if slot.bound is not texture:
+                self._point(slot, texture, image)
+        results: list[Buffer] = []
+        for slot in self._outputs:
+            buffer = Buffer(slot.shape, slot.viewport)
+            buffer.texture = self._engine.pool.take(slot.shape)
+            if slot.bound is not buffer.texture:
+                self._point(slot, buffer.texture, image)
+            results.append(buffer)
+        for function, arguments in calls:
+            function(*arguments)
+        return results
+
+    def _point(self, slot: _Slot, texture: Texture, image: bool) -> None:
+        for at, unit in slot.reads:
+            bind = texture.bind_calls(unit, image)
+            self._calls[at : at + len(bind)] = bind
+        for at in slot.writes:
+            self._calls[at] = (self._device.gl.BindFramebuffer, (raw.DRAW_FRAMEBUFFER, texture.framebuffer))
+        slot.bound = texture
+
+    def close(self) -> None:
+        """Give back what it holds; it cannot be replayed afterwards."""
+        if self._closed:
+            return
+        self._closed = True
+        for buffer in self._kept:
+            self._engine.release(buffer)
+        self._uniforms.release()
+        self._engine.arena.leave()
+
+
+def _do_nothing() -> None:
+    pass
+
+
+_nothing: GLCall = (_do_nothing, ())
+
+
+def _uniform_buffer(context: moderngl.Context, draws: Sequence[Draw]) -> tuple[moderngl.Buffer, list[int]]:
+    """One uniform buffer with every distinct parameter block, and each draw's offset into it."""
+    at: dict[bytes, int] = {}
+    blocks = bytearray()
+    offsets: list[int] = []
+    for draw in draws:
+        offset = at.get(draw.parameters)
+        if offset is None:
+            offset = at[draw.parameters] = len(blocks)
+            blocks += draw.parameters
+            blocks += bytes(-len(blocks) % _UNIFORM_ALIGNMENT)
+        offsets.append(offset)
+    return context.buffer(bytes(blocks) or bytes(_UNIFORM_ALIGNMENT)), offsets

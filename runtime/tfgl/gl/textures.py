@@ -1,0 +1,196 @@
+"""Textures, the shapes they come in, and the pool they return to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
+
+import moderngl
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import TensorTooLargeError
+from . import raw
+
+if TYPE_CHECKING:
+    from .device import Device
+
+Kind = Literal["float", "int"]
+Layout = Literal["flat", "tiles"]
+
+_MODERNGL_DTYPE: dict[Kind, str] = {"float": "f4", "int": "i4"}
+_FORMAT: dict[Kind, int] = {"float": raw.RGBA32F, "int": raw.RGBA32I}
+_TRANSFER: dict[Kind, tuple[int, int]] = {"float": (raw.RGBA, raw.FLOAT), "int": (raw.RGBA_INTEGER, raw.INT)}
+BYTES_PER_TEXEL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TextureShape:
+    """What makes two textures interchangeable."""
+
+    kind: Kind
+    width: int
+    height: int
+    layers: int  # 0: a plain 2-D texture
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that it takes on the device."""
+        return self.width * self.height * max(1, self.layers) * BYTES_PER_TEXEL
+
+
+@lru_cache(maxsize=4096)
+def size_class(extent: int) -> int:
+    """The smallest class that holds ``extent``: four steps an octave, never a power of two.
+
+    Drivers (Mesa's llvmpipe among them) compile a shader anew when a texture's
+    extent changes between a power of two and another number; keeping every
+    extent of one direction on one side of that line makes a single variant.
+
+    >>> [size_class(n) for n in (1, 3, 4, 8, 33, 100)]
+    [3, 3, 5, 9, 40, 112]
+    """
+    if extent <= 3:
+        return 3
+    step = max(1, 1 << (extent.bit_length() - 3))
+    rounded = -(-extent // step) * step
+    return rounded + 1 if rounded & (rounded - 1) == 0 else rounded
+
+
+class Texture:
+    """A texture of the pool, with the framebuffer that renders into it."""
+
+    __slots__ = ("_device", "_framebuffer", "glo", "object", "shape")
+
+    def __init__(self, device: Device, shape: TextureShape) -> None:
+        self._device = device
+        self.shape = shape
+        size = (shape.width, shape.height)
+        dtype = _MODERNGL_DTYPE[shape.kind]
+        context = device.context
+        self.object: moderngl.Texture | moderngl.TextureArray
+        if shape.layers:
+            self.object = context.texture_array((*size, shape.layers), 4, dtype=dtype)
+        else:
+            self.object = context.texture(size, 4, dtype=dtype)
+        self.object.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self.glo: int = self.object.glo
+        self._framebuffer = 0
+
+    @property
+    def framebuffer(self) -> int:
+        """GL name of the framebuffer over every layer, made when first asked for."""
+        if not self._framebuffer:
+            gl = self._device.gl
+            self._framebuffer = gl.layered_framebuffer(self.glo, max(1, self.shape.layers), self.shape.layers > 0)
+        return self._framebuffer
+
+    def bind_calls(self, unit: int, image: bool) -> list[tuple[Callable[..., object], tuple[int, ...]]]:
+        """GL calls that make this texture readable at ``unit``."""
+        gl = self._device.gl
+        layered = self.shape.layers > 0
+        if image:
+            texel_format = _FORMAT[self.shape.kind]
+            return [(gl.BindImageTexture, (unit, self.glo, 0, int(layered), 0, raw.READ_ONLY, texel_format))]
+        target = raw.TEXTURE_2D_ARRAY if layered else raw.TEXTURE_2D
+        return [(gl.ActiveTexture, (raw.TEXTURE0 + unit,)), (gl.BindTexture, (target, self.glo))]
+
+    def write(self, values: npt.NDArray[np.float32] | npt.NDArray[np.int32]) -> None:
+        """Upload a flat array (float32 or int32, C order) from the first texel on."""
+        gl, width = self._device.gl, self.shape.width
+        transfer = _TRANSFER[self.shape.kind]
+        gl.ActiveTexture(raw.TEXTURE0)
+        gl.BindTexture(raw.TEXTURE_2D, self.glo)
+        rows, rest = divmod(values.size, width * 4)
+        if rows:
+            gl.TexSubImage2D(raw.TEXTURE_2D, 0, 0, 0, width, rows, *transfer, values.ctypes.data)
+        if rest:
+            texels = -(-rest // 4)
+            last = np.zeros(texels * 4, values.dtype)
+            last[:rest] = values[rows * width * 4 :]
+            gl.TexSubImage2D(raw.TEXTURE_2D, 0, 0, rows, texels, 1, *transfer, last.ctypes.data)
+
+    def read(self, size: int) -> npt.NDArray[np.float32] | npt.NDArray[np.int32]:
+        """The first ``size`` elements; waits for the draws that write them."""
+        gl, width = self._device.gl, self.shape.width
+        texels = -(-size // 4)
+        rows = -(-texels // width)
+        columns = min(texels, width)
+        out: npt.NDArray[np.float32] | npt.NDArray[np.int32]
+        out = np.empty(rows * columns * 4, np.float32) if self.shape.kind == "float" else np.empty(rows * columns * 4, np.int32)
+        gl.BindFramebuffer(raw.FRAMEBUFFER, self.framebuffer)
+        gl.ReadPixels(0, 0, columns, rows, *_TRANSFER[self.shape.kind], out.ctypes.data)
+        return out[:size]
+
+    def release(self) -> None:
+        """Give texture and framebuffer back to the driver."""
+        if self._framebuffer:
+            self._device.gl.delete_framebuffer(self._framebuffer)
+            self._framebuffer = 0
+        self.object.release()
+
+
+class TexturePool:
+    """Free textures by shape; counts what it makes, for tests and for the warmup table."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._free: dict[TextureShape, list[Texture]] = {}
+        self.created = 0
+        self.create_seconds = 0.0
+        self.live_textures = 0
+        self.live_bytes = 0
+        self.total_bytes = 0
+        self.peak_bytes = 0
+
+    def take(self, shape: TextureShape) -> Texture:
+        """A texture of ``shape``, a free one where there is one."""
+        free = self._free.get(shape)
+        texture = free.pop() if free else self._create(shape)
+        self.live_textures += 1
+        self.live_bytes += shape.bytes
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        return texture
+
+    def give(self, texture: Texture) -> None:
+        """Return ``texture``; the pool keeps it for the next taker."""
+        self._free.setdefault(texture.shape, []).append(texture)
+        self.live_textures -= 1
+        self.live_bytes -= texture.shape.bytes
+
+    def _create(self, shape: TextureShape) -> Texture:
+        start = perf_counter()
+        try:
+            texture = Texture(self._device, shape)
+        except moderngl.Error as error:
+            self.release_free()
+            raise TensorTooLargeError(
+                f"the driver refused a {shape.width}x{shape.height}x{max(1, shape.layers)} texture of "
+                f"{shape.bytes} bytes, with {self.live_bytes} bytes in use ({error}); "
+                "dispose of tensors, or run with smaller inputs or a smaller batch"
+            ) from None
+        self.created += 1
+        self.total_bytes += shape.bytes
+        self.create_seconds += perf_counter() - start
+        return texture
+
+    @property
+    def free_textures(self) -> int:
+        """Number of textures that wait for a taker."""
+        return sum(map(len, self._free.values()))
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes of the textures that wait for a taker."""
+        return sum(shape.bytes * len(textures) for shape, textures in self._free.items())
+
+    def release_free(self) -> None:
+        """Give every free texture back to the driver."""
+        for textures in self._free.values():
+            for texture in textures:
+                self.total_bytes -= texture.shape.bytes
+                texture.release()
+        self._free.clear()

@@ -1,0 +1,1 @@
+"""Kernels, one file a family; each registered under its TensorFlow.js name."""

@@ -1,0 +1,15 @@
+// Entry point: the body computes one texel, four elements, of the flat output.
+// Lanes beyond the last element hold zeros.
+VALUE4 texel(int t);
+
+void main() {
+    int t = (int(gl_FragCoord.y) << WIDTH_LOG2) + int(gl_FragCoord.x);
+    VALUE4 value = texel(t);
+    int left = out_size - t * 4;
+    if (left < 4) {
+        if (left < 2) value.y = VALUE(0);
+        if (left < 3) value.z = VALUE(0);
+        value.w = VALUE(0);
+    }
+    out_0 = value;
+}

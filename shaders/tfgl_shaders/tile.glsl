@@ -1,0 +1,33 @@
+// Entry point: the body computes one texel column, LAYERS rows, of the tiled output.
+// `at` is (w, row) with row = (n * blocks + c / 4) * bands + h / LAYERS; channel
+// lanes beyond out_channels hold zeros.
+void tile(ivec2 at, out VALUE4 rows[LAYERS]);
+
+void main() {
+    ivec2 at = ivec2(gl_FragCoord.xy);
+    VALUE4 rows[LAYERS];
+    tile(at, rows);
+    int band_row = at.y / out_bands;
+    int left = out_channels - 4 * (band_row - (band_row / out_blocks) * out_blocks);
+    if (left < 4) {
+        for (int r = 0; r < LAYERS; r++) {
+            if (left < 2) rows[r].y = VALUE(0);
+            if (left < 3) rows[r].z = VALUE(0);
+            rows[r].w = VALUE(0);
+        }
+    }
+    out_0 = rows[0];
+#if LAYERS > 1
+    out_1 = rows[1];
+#endif
+#if LAYERS > 2
+    out_2 = rows[2];
+    out_3 = rows[3];
+#endif
+#if LAYERS > 4
+    out_4 = rows[4];
+    out_5 = rows[5];
+    out_6 = rows[6];
+    out_7 = rows[7];
+#endif
+}

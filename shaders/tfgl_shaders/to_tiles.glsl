@@ -1,0 +1,23 @@
+// flat (n, h, w, c) -> tiles
+#include "tile"
+void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
+    int block_row = at.y / out_bands;
+    int band = at.y - block_row * out_bands;
+    int n = block_row / out_blocks;
+    int c = 4 * (block_row - n * out_blocks);
+    for (int r = 0; r < LAYERS; r++) {
+        int h = band * LAYERS + r;
+        rows[r] = VALUE4(0);
+        if (h < out_height) {
+            int i = ((n * out_height + h) * out_width + at.x) * out_channels + c;
+            if ((out_channels & 3) == 0) rows[r] = x_texel(i >> 2);
+            else {
+                int left = out_channels - c;
+                rows[r].x = x_at(i);
+                if (left > 1) rows[r].y = x_at(i + 1);
+                if (left > 2) rows[r].z = x_at(i + 2);
+                if (left > 3) rows[r].w = x_at(i + 3);
+            }
+        }
+    }
+}
