@@ -133,8 +133,8 @@ class Engine:
         created = self.pool.create_seconds
         buffer = self._flat_buffer(tensor.size, tensor.kind)
         buffer.texture = self.pool.take(buffer.shape)
-        flat = host.reshape(-1).astype(np.float32 if tensor.kind == "float" else np.int32, copy=False)
-        buffer.texture.write(np.ascontiguousarray(flat))
+        flat: npt.NDArray[Any] = host.reshape(-1)
+        buffer.texture.write(np.ascontiguousarray(flat, np.float32 if tensor.kind == "float" else np.int32))
         tensor.uploaded()
         self.upload_seconds += perf_counter() - start - (self.pool.create_seconds - created)
         self.upload_bytes += flat.nbytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -72,7 +72,7 @@ class Tensor:
     np.int64(10)
     """
 
-    __slots__ = ("__weakref__", "_disposed", "_engine", "_flat", "_host", "_parts", "_tiles", "derived", "dtype", "id", "persistent", "shape")
+    __slots__ = ("__weakref__", "_disposed", "_engine", "_flat", "_host", "_parts", "_tiles", "derived", "dtype", "id", "kept", "persistent", "shape")
 
     def __init__(self, engine: Engine, shape: Sequence[int], dtype: DType, *, host: npt.NDArray[Any] | None = None) -> None:
         self._engine = engine
@@ -86,6 +86,8 @@ class Tensor:
         self._disposed = False
         self.persistent = False
         """A weight: what is derived from it outlives the call that derived it."""
+        self.kept = False
+        """Passed to `tfgl.keep`: no tidy scope disposes of it."""
         self.derived: dict[object, Tensor] | None = None
         engine.register(self)
 
@@ -352,6 +354,3 @@ def _converted(array: npt.NDArray[Any], dtype: DType) -> npt.NDArray[Any]:
             raise InvalidArgumentError(f"values from {low} to {high} do not fit int32")
     with np.errstate(invalid="ignore", over="ignore"):
         return np.ascontiguousarray(array.astype(target, copy=True)).reshape(array.shape)
-
-
-Emitter = Callable[..., Tensor]
