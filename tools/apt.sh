@@ -15,8 +15,9 @@ apt_install() {
         fi
     fi
     printf '%s Installing %s.\n' "$reason" "$*" >&2
-    # A list of packages that is already there may still name versions which the mirror has dropped.
+    # A mirror may not answer while the lists at hand are still good.
     "${as_root[@]}" apt-get update -qq >&2 || echo "apt-get update failed; trying with the lists at hand." >&2
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >&2
+    local said
+    said=$("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
 }
