@@ -52,7 +52,8 @@ bench-peers: gl  ## the same models in other runtimes, where those are installed
 	$(PYTEST) bench/peers
 
 pretrained: gl  ## fetches published models and compares with TensorFlow.js; needs the network
-	$(PYTEST) tests -m pretrained --pretrained
+	$(BIN)/python tests/pretrained/make_goldens.py
+	$(PYTEST) --pretrained tests/pretrained
 
 clean:
 	rm -rf build dist demo-output .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--gl", choices=["3.3"], help="run on the paths for that OpenGL version (samplers, no image units)"
     )
     parser.addoption(
-        "--pretrained", action="store_true", help="run the tests that download published models"
+        "--pretrained", action="store_true", help="run the tests on published models, tests/pretrained"
     )
 
 
@@ -45,8 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path.name != "test_tiny.py")
     if config.getoption("--pretrained"):
         return
-    kept = [item for item in items if item.get_closest_marker("pretrained") is None]
-    left_out = [item for item in items if item.get_closest_marker("pretrained") is not None]
+    left_out = [item for item in items if item.path.parent.name == "pretrained"]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = kept
+        items[:] = [item for item in items if item.path.parent.name != "pretrained"]
