@@ -1,0 +1,1 @@
+"""Graph models: load, execute, capture and replay."""

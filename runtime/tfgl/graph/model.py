@@ -1,0 +1,461 @@
+"""Graph models: loaded from model.json and shards, run by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import engine as engines
+from ..dtypes import DType
+from ..engine import Engine
+from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, UnsupportedOpError
+from ..io import ModelArtifacts, read_artifacts, save_artifacts
+from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
+from ..ir.graphdef import graph_from_json
+from ..ir.lowering import supported_ops
+from ..tensor import Tensor, host_array
+from .executor import Executor
+from .optimize import optimize
+from .stats import EngineMeter, ModelStats
+
+Array = npt.NDArray[Any]
+InputValue = Union[Tensor, Array, Sequence[Any], float, int, bool, str, bytes]
+Inputs = Union[InputValue, Sequence[InputValue], Mapping[str, InputValue]]
+Outputs = Union[Tensor, list[Tensor], dict[str, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTensorInfo:
+    """An input or output of a model: its name, shape (None where the rank is unknown, -1 a free extent), dtype."""
+
+    name: str
+    shape: tuple[int, ...] | None
+    dtype: str
+
+
+class GraphModel:
+    """A TensorFlow.js graph model on the calling thread's engine.
+
+    Made by `tfgl.load_graph_model`. `predict` and `execute` take a tensor, an
+    array, a list in the order of `inputs`, or a dict by signature key or node
+    name; they serve every model, whatever its ops.
+    """
+
+    def __init__(self, artifacts: ModelArtifacts, *, engine: Engine | None = None, read_ms: float = 0.0) -> None:
+        self._engine = engine or engines.current()
+        self.stats = ModelStats(read_ms=read_ms)
+        start = perf_counter()
+        self._artifacts = artifacts
+        self._source_graph = graph_of(artifacts)
+        _check_supported(self._source_graph)
+        graph = optimize(self._source_graph, self.stats) if self._engine.flags.fusion else self._source_graph
+        self._executor = Executor(graph, self._engine)
+        self._plain_executor: Executor | None = None
+        self._kept: dict[str, list[Tensor]] = {}
+        self._disposed = False
+        self.stats.graph_ms = (perf_counter() - start) * 1e3
+        meter = EngineMeter(self._engine)
+        self._executor.upload_weights()
+        self._engine.device.gl.Finish()
+        meter.add_to(self.stats)
+
+    # -- what it is ---------------------------------------------------------
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as the file has it."""
+        return self._source_graph
+
+    @property
+    def inputs(self) -> list[ModelTensorInfo]:
+        """The inputs in the order that a list of values has."""
+        return [_input_info(self._source_graph, info) for info in self._source_graph.inputs.values()]
+
+    @property
+    def outputs(self) -> list[ModelTensorInfo]:
+        """The outputs in the order that `predict` returns them."""
+        return [_public_info(info) for info in self._source_graph.outputs.values()]
+
+    @property
+    def input_nodes(self) -> list[str]:
+        """Node names of the inputs."""
+        return [info.edge.node for info in self._source_graph.inputs.values()]
+
+    @property
+    def output_nodes(self) -> list[str]:
+        """Node names of the outputs."""
+        return [info.edge.node for info in self._source_graph.outputs.values()]
+
+    @property
+    def input_keys(self) -> list[str]:
+        """Signature keys of the inputs; node names where the model has no signature."""
+        return list(self._source_graph.inputs)
+
+    @property
+    def output_keys(self) -> list[str]:
+        """Signature keys of the outputs; node names where the model has no signature."""
+        return list(self._source_graph.outputs)
+
+    @property
+    def weights(self) -> dict[str, list[Tensor]]:
+        """The constants that execution uses, by node name, each in a list as TensorFlow.js has them."""
+        self._check()
+        return {name: [tensor] for name, tensor in self._executor.weights.items()}
+
+    @property
+    def metadata(self) -> Mapping[str, Any] | None:
+        """``userDefinedMetadata`` of model.json."""
+        return self._artifacts.user_defined_metadata
+
+    @property
+    def model_signature(self) -> Mapping[str, Any] | None:
+        """The signature as model.json has it."""
+        return _signature_of(self._artifacts)
+
+    @property
+    def structured_output_keys(self) -> list[str] | None:
+        """Names that `predict` gives its outputs, for models converted with structured outputs."""
+        keys = (self.metadata or {}).get("structuredOutputKeys")
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            return None
+        return keys
+
+    @property
+    def model_version(self) -> str:
+        """``producer.minConsumer`` of the graph's versions."""
+        versions = self._source_graph.versions
+        return f"{versions.producer}.{versions.min_consumer}"
+
+    # -- running ------------------------------------------------------------
+
+    def predict(self, inputs: Inputs) -> Outputs:
+        """Outputs of the whole model: one tensor, a list in the order of `outputs`, or a dict by structured key.
+
+        Raises InvalidArgumentError when an input is missing, unknown, or of
+        another dtype or shape than the model's.
+        """
+        results = self._run(inputs, list(self._source_graph.outputs))
+        keys = self.structured_output_keys
+        if keys is not None and len(keys) == len(results):
+            return dict(zip(keys, results, strict=True))
+        return results[0] if len(results) == 1 else results
+
+    def __call__(self, inputs: Inputs) -> Outputs:
+        return self.predict(inputs)
+
+    def execute(self, inputs: Inputs, outputs: str | Sequence[str] | None = None) -> Tensor | list[Tensor]:
+        """The tensors called ``outputs``: signature keys, node names, or ``name:index``; all outputs by default.
+
+        One output comes as a tensor, several as a list in the order asked for.
+        """
+        names = [outputs] if isinstance(outputs, str) else list(outputs or self._source_graph.outputs)
+        results = self._run(inputs, names)
+        return results[0] if len(results) == 1 else results
+
+    def predict_dict(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Outputs by signature key (node name where there is no signature)."""
+        keys = self.output_keys
+        return dict(zip(keys, self._run(inputs, keys), strict=True))
+
+    def warmup(self, shapes: Mapping[str, Sequence[int]] | None = None) -> ModelStats:
+        """Run once on zeros, so that later calls with these shapes compile nothing; free extents become 1."""
+        feeds: dict[str, InputValue] = {}
+        for key, info in zip(self.input_keys, self.inputs, strict=True):
+            given = (shapes or {}).get(key)
+            shape = [max(1, n) for n in info.shape or ()] if given is None else list(given)
+            feeds[key] = np.zeros(shape, {"float32": np.float32, "int32": np.int32}.get(info.dtype, np.bool_))
+        for tensor in self._run(feeds, list(self._source_graph.outputs)):
+            tensor.dispose()
+        return self.stats
+
+    def get_intermediate_tensors(self) -> dict[str, list[Tensor]]:
+        """Every node's outputs of the last `keep_intermediate_tensors` block, by node name."""
+        return dict(self._kept)
+
+    def dispose_intermediate_tensors(self) -> None:
+        """Dispose of what `get_intermediate_tensors` returns."""
+        for tensors in self._kept.values():
+            for tensor in tensors:
+                tensor.dispose()
+        self._kept.clear()
+
+    @contextmanager
+    def keep_intermediate_tensors(self) -> Iterator[None]:
+        """Inside the block inferences run node by node, unfused, and keep every node's outputs."""
+        before, self._keep_intermediates = self._keep_intermediates, True
+        try:
+            yield
+        finally:
+            self._keep_intermediates = before
+
+    _keep_intermediates = False
+
+    def _run(self, inputs: Inputs, names: Sequence[str]) -> list[Tensor]:
+        self._check()
+        self._engine.device.check()
+        start = perf_counter()
+        meter = EngineMeter(self._engine)
+        fetches = [self._source_graph.output_edge(name) for name in names]
+        feeds, hosts, made = self._feeds(inputs, fetches)
+        executor = self._executor_for([*feeds, *fetches])
+        before = executor.replays
+        if self._keep_intermediates:
+            results = self._run_kept(feeds, hosts, fetches)
+        else:
+            results = executor.run(feeds, hosts, fetches)
+        for tensor in made:
+            tensor.dispose()
+        elapsed = (perf_counter() - start) * 1e3
+        stats = self.stats
+        meter.add_to(stats)
+        stats.replays += executor.replays - before
+        stats.recordings, stats.draws = executor.recordings, executor.recorded_draws
+        if stats.first_ms is None:
+            stats.first_ms = elapsed
+        else:
+            stats.run_ms.append(elapsed)
+        return results
+
+    def _run_kept(self, feeds: dict[Edge, Tensor], hosts: dict[Edge, Array], fetches: Sequence[Edge]) -> list[Tensor]:
+        self.dispose_intermediate_tensors()
+        executor = self._plain()
+        plan = executor.plan(tuple(feeds), fetches)
+        edges = [Edge(node.name) for node in plan.nodes]
+        results = executor.run(feeds, hosts, [*edges, *fetches], capture=False)
+        self._kept = {edge.node: [tensor] for edge, tensor in zip(edges, results, strict=False)}
+        return results[len(edges) :]
+
+    def _executor_for(self, edges: Sequence[Edge]) -> Executor:
+        """The optimised graph's executor, or the file's own when a node asked for was fused away."""
+        known = self._executor.graph.nodes
+        return self._executor if all(edge.node in known for edge in edges) else self._plain()
+
+    def _plain(self) -> Executor:
+        if self._executor.graph is self._source_graph:
+            return self._executor
+        if self._plain_executor is None:
+            self._plain_executor = Executor(self._source_graph, self._engine)
+        return self._plain_executor
+
+    def _feeds(self, inputs: Inputs, fetches: Sequence[Edge]) -> tuple[dict[Edge, Tensor], dict[Edge, Array], list[Tensor]]:
+        """Tensors by edge, the host's copies of them, and those made here."""
+        feeds: dict[Edge, Tensor] = {}
+        hosts: dict[Edge, Array] = {}
+        made: list[Tensor] = []
+        for edge, (name, value) in self._named(inputs).items():
+            info = self._expected(edge)
+            if isinstance(value, Tensor):
+                tensor = value
+                if value.dtype != info.dtype:
+                    raise InvalidArgumentError(f"input {name!r} takes {info.dtype}, got a {value.dtype} tensor")
+                if value.host is not None:
+                    hosts[edge] = value.host
+            else:
+                array = _input_array(name, value, info)
+                hosts[edge] = array
+                tensor = self._engine.tensor(array)
+                made.append(tensor)
+            _check_shape(name, tensor.shape, info.shape)
+            feeds[edge] = tensor
+        self._check_complete(feeds, fetches)
+        return feeds, hosts, made
+
+    def _named(self, inputs: Inputs) -> dict[Edge, tuple[str, InputValue]]:
+        graph = self._source_graph
+        if isinstance(inputs, Mapping):
+            named = {}
+            for key, value in inputs.items():
+                named[graph.input_edge(key)] = (str(key), value)
+            return named
+        keys = self.input_keys
+        if isinstance(inputs, (list, tuple)) and len(keys) != 1 or (
+            isinstance(inputs, (list, tuple)) and len(inputs) == 1 and isinstance(inputs[0], (Tensor, np.ndarray))
+        ):
+            values: Sequence[InputValue] = inputs
+        else:
+            values = [inputs]  # type: ignore[list-item]
+        if len(values) != len(keys):
+            raise InvalidArgumentError(
+                f"the model has {len(keys)} inputs ({', '.join(keys) or 'none'}), got {len(values)}; "
+                "pass a list in that order, or a dict by name"
+            )
+        return {graph.inputs[key].edge: (key, value) for key, value in zip(keys, values, strict=True)}
+
+    def _expected(self, edge: Edge) -> ModelTensorInfo:
+        graph = self._source_graph
+        for info in graph.inputs.values():
+            if info.edge == edge:
+                return _input_info(graph, info)
+        node = graph.nodes.get(edge.node)
+        if node is not None and node.op.startswith("Placeholder"):
+            return _public_info(placeholder_info(node))
+        return ModelTensorInfo(str(edge), None, "")
+
+    def _check_complete(self, feeds: Mapping[Edge, Tensor], fetches: Sequence[Edge]) -> None:
+        plan = self._executor_for([*feeds, *fetches]).plan(tuple(feeds), fetches)
+        missing = [node.name for node in plan.nodes if node.op == "Placeholder"]
+        if missing:
+            raise InvalidArgumentError(
+                f"missing input {missing[0]!r} (node of op Placeholder); got {', '.join(map(str, feeds)) or 'none'}; "
+                f"the model's inputs are {', '.join(self.input_keys) or 'none'}"
+            )
+
+    # -- the rest -----------------------------------------------------------
+
+    def save(self, target: Any, **options: Any) -> None:
+        """Write model.json and shards into the folder ``target``, or hand them to an IO handler's ``save``."""
+        self._check()
+        save_artifacts(self._artifacts, target, **options)
+
+    def _check(self) -> None:
+        if self._disposed:
+            raise DisposedError("this model was used after dispose(); load it again")
+
+    @property
+    def is_disposed(self) -> bool:
+        """Whether `dispose` was called."""
+        return self._disposed
+
+    def dispose(self) -> None:
+        """Release weights, recordings and kept intermediates; outputs already returned stay valid."""
+        if self._disposed:
+            return
+        self.dispose_intermediate_tensors()
+        self._executor.close()
+        if self._plain_executor is not None:
+            self._plain_executor.close()
+        self._disposed = True
+
+    def __enter__(self) -> GraphModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
+
+    def __repr__(self) -> str:
+        return f"GraphModel(inputs={self.input_keys}, outputs={self.output_keys}, nodes={len(self._source_graph.nodes)})"
+
+
+def load_graph_model(
+    source: Any,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+    weight_path_prefix: str | None = None,
+    weight_url_converter: Callable[[str], str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    from_tf_hub: bool = False,
+    stream_weights: bool = False,
+    progress: bool | None = None,
+) -> GraphModel:
+    """The graph model at ``source``: a folder, a model.json, an http(s) URL, or an IO handler with ``load()``.
+
+    ``on_progress`` gets the fraction read, from 0 to 1. ``weight_path_prefix``
+    replaces the folder of the shards, ``weight_url_converter`` maps a shard's
+    name to its URL, ``headers`` go with every request, ``from_tf_hub`` asks
+    TF Hub for its tfjs format, ``stream_weights`` decodes weights while they
+    arrive. ``progress`` shows a bar; None shows one on a terminal.
+
+    Raises ModelFormatError for damaged or foreign files, UnsupportedOpError that
+    names the op and its first node, DownloadError for URLs.
+
+    >>> import tfgl
+    >>> tfgl.load_graph_model("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    tfgl.errors.ModelFormatError: ...
+    """
+    start = perf_counter()
+    artifacts = read_artifacts(
+        source,
+        expected_format="graph-model",
+        on_progress=on_progress,
+        weight_path_prefix=weight_path_prefix,
+        weight_url_converter=weight_url_converter,
+        headers=headers,
+        from_tf_hub=from_tf_hub,
+        stream_weights=stream_weights,
+        progress=progress,
+    )
+    return GraphModel(artifacts, read_ms=(perf_counter() - start) * 1e3)
+
+
+def graph_of(artifacts: ModelArtifacts) -> Graph:
+    """The graph of a graph model's artifacts; ModelFormatError when there is none."""
+    topology = artifacts.model_topology
+    if not topology:
+        raise ModelFormatError(f"{artifacts.source}: model.json has no modelTopology; is it a weights-only file?")
+    return graph_from_json(topology, artifacts.weights, _signature_of(artifacts))
+
+
+def _signature_of(artifacts: ModelArtifacts) -> Mapping[str, Any] | None:
+    """The signature; older files keep it in their metadata, which TensorFlow.js prefers."""
+    metadata = artifacts.user_defined_metadata
+    if isinstance(metadata, Mapping) and isinstance(metadata.get("signature"), Mapping):
+        signature: Mapping[str, Any] = metadata["signature"]
+        return signature
+    return artifacts.signature
+
+
+def _check_supported(graph: Graph) -> None:
+    needed = graph.prune(list(graph.outputs))
+    known = supported_ops()
+    unknown: dict[str, list[str]] = {}
+    for node in needed.nodes.values():
+        if node.op not in known and node.name not in graph.constants:
+            unknown.setdefault(node.op, []).append(node.name)
+    if unknown:
+        listed = ", ".join(f"{op} ({len(names)}x, first node {names[0]!r})" for op, names in unknown.items())
+        raise UnsupportedOpError(f"the model uses ops that tfgl cannot run: {listed}; `tfgl ops` lists those it can")
+
+
+def _public_info(info: TensorInfo) -> ModelTensorInfo:
+    dtype: DType | str = (info.dtype.stored or str(info.dtype)) if info.dtype is not None else ""
+    return ModelTensorInfo(info.name, info.shape, dtype)
+
+
+def _input_info(graph: Graph, info: TensorInfo) -> ModelTensorInfo:
+    """What the signature says, completed by the Placeholder."""
+    node = graph.nodes.get(info.edge.node)
+    public = _public_info(info)
+    if node is None or not node.op.startswith("Placeholder"):
+        return public
+    stated = _public_info(placeholder_info(node))
+    return ModelTensorInfo(public.name, public.shape if public.shape is not None else stated.shape, public.dtype or stated.dtype)
+
+
+_KINDS = {"f": "float32", "i": "int32", "u": "int32", "b": "bool", "c": "complex64"}
+
+
+def _input_array(name: str, value: InputValue, info: ModelTensorInfo) -> Array:
+    """``value`` as an array of the input's dtype. Lists and scalars have no dtype of their own and take the
+    model's; an array of another kind is refused, as its values would change meaning."""
+    try:
+        array, dtype = host_array(value, None, info.dtype if info.dtype == "string" else None)
+        if not info.dtype or dtype == info.dtype:
+            return array
+        typeless = not hasattr(value, "dtype") and (dtype, info.dtype) in (
+            ("int32", "float32"), ("bool", "float32"), ("bool", "int32"), ("float32", "complex64")
+        )
+        if typeless or array.size == 0:
+            return host_array(array, None, info.dtype)[0]
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"input {name!r}: {error}") from None
+    raise InvalidArgumentError(
+        f"input {name!r} takes {info.dtype}, got an array of dtype {getattr(value, 'dtype', dtype)}; "
+        f"convert it, for example with .astype({info.dtype if info.dtype != 'bool' else 'bool'!r})"
+    )
+
+
+def _check_shape(name: str, shape: Sequence[int], expected: Sequence[int] | None) -> None:
+    if expected is None:
+        return
+    fits = len(shape) == len(expected) and all(e in (-1, n) for n, e in zip(shape, expected, strict=True))
+    if not fits:
+        wanted = ", ".join("?" if e == -1 else str(e) for e in expected)
+        raise InvalidArgumentError(f"input {name!r} takes shape [{wanted}], got {list(shape)}")

@@ -1,0 +1,86 @@
+"""PadV2 and MirrorPad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfgl_shaders.assembly import ParameterValue
+
+from ..errors import InvalidArgumentError
+from ..registry import kernel
+from ..tensor import Tensor
+from .rearrange import StridedView
+
+_CONSTANT, _REFLECT, _SYMMETRIC = 0, 1, 2
+_MAX_AXES = 6
+
+
+@kernel("PadV2", complex_parts=True)
+def pad_v2(x: Tensor, *, paddings: Sequence[Sequence[int]], constant_value: float = 0) -> Tensor:
+    """``x`` inside a frame of ``constant_value``: ``paddings[k]`` is (before, after) of axis k."""
+    return _pad(x, paddings, _CONSTANT, constant_value)
+
+
+@kernel("MirrorPad", complex_parts=True)
+def mirror_pad(x: Tensor, *, paddings: Sequence[Sequence[int]], mode: str) -> Tensor:
+    """``x`` inside a frame of its own mirror image; ``symmetric`` repeats the border, ``reflect`` does not."""
+    if mode not in ("reflect", "symmetric"):
+        raise InvalidArgumentError(f"Invalid mode. Mode must be either reflect or symmetric. Got {mode}.")
+    limit = 0 if mode == "symmetric" else 1
+    for axis, (before, after) in enumerate(paddings):
+        if not (0 <= before <= x.shape[axis] - limit and 0 <= after <= x.shape[axis] - limit):
+            raise InvalidArgumentError(
+                f"Padding in dimension {axis} cannot be greater than or equal to {x.shape[axis] - limit} or less than 0 "
+                f"for input of shape {','.join(map(str, x.shape))}"
+            )
+    return _pad(x, paddings, _REFLECT if mode == "reflect" else _SYMMETRIC, 0)
+
+
+def _pad(x: Tensor, paddings: Sequence[Sequence[int]], mode: int, value: float) -> Tensor:
+    if len(paddings) != x.ndim or any(len(pair) != 2 for pair in paddings):
+        raise InvalidArgumentError(f"paddings must be a pair for each of the {x.ndim} axes; got {[list(p) for p in paddings]}")
+    if any(n < 0 for pair in paddings for n in pair):
+        raise InvalidArgumentError(f"paddings must not be negative; got {[list(p) for p in paddings]}")
+    shape = tuple(int(b) + n + int(a) for n, (b, a) in zip(x.shape, paddings, strict=True))
+    if shape == x.shape:
+        return x.view(shape)
+    fill: float | int = float(value) if x.kind == "float" else int(value)
+    if x.size == 0:
+        return x.engine.emit("fill", {}, shape, x.dtype, {"fill_value": fill})
+    dims, inner, before = _merged(shape, x.shape, [int(b) for b, _ in paddings])
+    parameters: dict[str, ParameterValue] = {
+        "in_rank": len(dims),
+        "pad_mode": mode,
+        "pad_value": fill,
+        "out_dims": _filled(dims, 1),
+        "in_dims": _filled(inner, 1),
+        "in_strides": _filled(StridedView.of(inner).strides, 0),
+        "pad_before": _filled(before, 0),
+    }
+    return x.engine.emit("pad", {"x": x}, shape, x.dtype, parameters)
+
+
+def _merged(out: Sequence[int], inner: Sequence[int], before: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+    """Axes without padding joined to their padded neighbour on the left, or to each other.
+
+    A padded axis followed by whole ones pads in units of their product; only
+    whole axes merge into one another, so mirrored axes stay apart.
+    """
+    dims: list[int] = []
+    sizes: list[int] = []
+    starts: list[int] = []
+    for n, m, b in zip(out, inner, before, strict=True):
+        if dims and n == m and dims[-1] == sizes[-1]:
+            dims[-1] *= n
+            sizes[-1] *= m
+        else:
+            dims.append(n)
+            sizes.append(m)
+            starts.append(b)
+    if len(dims) > _MAX_AXES:
+        raise InvalidArgumentError(f"padding takes up to {_MAX_AXES} axes; got {len(dims)}")
+    return dims, sizes, starts
+
+
+def _filled(values: Sequence[int], filler: int) -> tuple[int, ...]:
+    return (*values, *(filler,) * (8 - len(values)))
