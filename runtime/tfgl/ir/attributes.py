@@ -121,14 +121,18 @@ def _shown(value: object) -> str:
 def decode_attr(encoded: Mapping[str, Any], place: str) -> AttrValue:
     """The Python value of an AttrValue message; ModelFormatError when it is malformed.
 
-    >>> decode_attr({"s": "U0FNRQ=="}, "attr 'padding'"), decode_attr({"list": {"i": ["1", "2"]}}, "attr 'ksize'")
-    (b'SAME', [1, 2])
+    >>> decode_attr({"s": "U0FNRQ=="}, "attr 'padding'")
+    b'SAME'
+    >>> decode_attr({"list": {"i": ["1", "2"]}}, "attr 'ksize'")
+    [1, 2]
     """
     for kind, decode in _DECODERS.items():
         if kind in encoded:
             return decode(encoded[kind], place)
     if "list" not in encoded:
-        raise ModelFormatError(f"{place}: expected one of {', '.join(_DECODERS)} or list, got {_shown(encoded)}")
+        raise ModelFormatError(
+            f"{place}: expected one of {', '.join(_DECODERS)} or list, got {_shown(encoded)}"
+        )
     fields = expect(encoded["list"], dict, place)
     for kind, decode in _DECODERS.items():
         if kind in fields:
@@ -215,8 +219,8 @@ def decode_shape(value: object, place: str) -> Shape | None:
 
     A dimension without a size is 0, because protobuf JSON leaves zeros out.
 
-    >>> decode_shape({"dim": [{"size": "-1"}, {"size": "3"}, {}]}, "attr"), decode_shape({"unknownRank": True}, "attr")
-    ((-1, 3, 0), None)
+    >>> decode_shape({"dim": [{"size": "-1"}, {"size": "3"}, {}]}, "attr")
+    (-1, 3, 0)
     """
     fields = expect(value, dict, place)
     if field_of(fields, "unknownRank", False):
@@ -250,7 +254,8 @@ def decode_tensor(value: object, place: str) -> Array:
 
     The last of the listed values fills what the shape has beyond them; none at all means zeros.
 
-    >>> decode_tensor({"dtype": "DT_INT64", "tensorShape": {"dim": [{"size": "3"}]}, "int64Val": ["7"]}, "attr")
+    >>> splat = {"dtype": "DT_INT64", "tensorShape": {"dim": [{"size": "3"}]}, "int64Val": ["7"]}
+    >>> decode_tensor(splat, "attr")
     array([7, 7, 7])
     """
     fields = expect(value, dict, place)
@@ -349,7 +354,7 @@ def stored_array(array: Array, place: str) -> Array:
         raise ModelFormatError(f"{place}: {error}") from None
     if array.dtype == wanted:
         return array
-    if wanted == object:
+    if wanted.kind == "O":
         strings = np.empty(array.size, dtype=object)
         strings[:] = [_as_bytes(value) for value in array.reshape(-1)]
         return strings.reshape(array.shape)

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +67,9 @@ class FunctionName(str):
 
 
 # `None` is the shape of unknown rank; a dimension of -1 is unknown.
-AttrValue = Union[bytes, bool, int, float, DataType, Shape, None, np.ndarray[Any, Any], FunctionName, list[Any]]
+AttrValue = (
+    bytes | bool | int | float | DataType | Shape | None | np.ndarray[Any, Any] | FunctionName | list[Any]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ class Versions:
 class Function:
     """A function of the library: its arguments stand in ``graph`` as Placeholder nodes of the same names.
 
-    ``results`` are the edges that it returns, in the order of its output arguments; ``result_names`` are theirs.
+    ``results`` are the edges that it returns, in the order of its output arguments, whose names are
+    ``result_names``.
 
     >>> Function("f", ("x",), ("y",), (Edge("x"),), Graph({"x": Node("x", "Placeholder")})).arguments
     ('x',)
@@ -277,10 +280,12 @@ class Graph:
             edge = Edge.parse(key)
         except ModelFormatError:
             edge = None
-        known = edge is not None and (edge.node in self.nodes or any(i.edge == edge for i in entries.values()))
+        known = edge is not None and (
+            edge.node in self.nodes or any(i.edge == edge for i in entries.values())
+        )
         if edge is None or not known:
             raise InvalidArgumentError(
-                f"the graph has no {kind} {key!r}; its {kind}s are {_some(entries)}, and any node's name will do"
+                f"the graph has no {kind} {key!r}; its {kind}s are {_some(entries)}, and node names will do"
             )
         return edge
 
@@ -293,7 +298,7 @@ class Graph:
         >>> loop = {"a": Node("a", "Neg", (Edge("b"),)), "b": Node("b", "Neg", (Edge("a"),))}
         >>> Graph(loop).topological_order()
         Traceback (most recent call last):
-        tfgl.errors.ModelFormatError: the graph has a cycle: 'a' -> 'b' -> 'a'; only loops through NextIteration may
+        tfgl.errors.ModelFormatError: the graph has a cycle: 'a' -> 'b' -> 'a'; only NextIteration may
         """
         return self._topological_order
 
@@ -394,7 +399,7 @@ def _cycle_message(path: Sequence[str]) -> str:
     shown = [repr(name) for name in path]
     if len(shown) > 9:
         shown = [*shown[:4], f"... {len(shown) - 8} more ...", *shown[-4:]]
-    return f"the graph has a cycle: {' -> '.join(shown)}; only loops through NextIteration may"
+    return f"the graph has a cycle: {' -> '.join(shown)}; only NextIteration may"
 
 
 def _some(names: Iterable[str], limit: int = 8) -> str:

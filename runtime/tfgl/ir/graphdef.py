@@ -79,10 +79,10 @@ def graph_from_json(
 ) -> Graph:
     """The graph that a GraphDef in protobuf JSON describes.
 
-    Const nodes take their values from ``weights`` (by node name; inside a function by ``function/node``), else
-    from their own payload; a Const with neither is an error, unless ``weights`` is None, which reads the structure
-    alone. ``signature`` is the ``signature`` of model.json. Values are held in run-time dtypes: int64 as int32,
-    float64 as float32 and so on. ``where`` names the part of the file in messages.
+    Const nodes take their values from ``weights`` (by node name; inside a function by ``function/node``),
+    else from their own payload; a Const with neither is an error, unless ``weights`` is None, which reads the
+    structure alone. ``signature`` is the ``signature`` of model.json. Values are held in run-time dtypes:
+    int64 as int32, float64 as float32 and so on. ``where`` names the part of the file in messages.
 
     Raises ModelFormatError, naming node, op and attribute, for anything malformed.
 
@@ -100,7 +100,9 @@ def graph_from_json(
     functions = _read_functions(definition.get("library"), weights, where)
     entries = expect_list(definition["node"], f"{where}, 'node'")
     nodes, constants = _read_nodes(entries, weights, where, prefix="", given={})
-    graph = Graph(nodes, functions, _read_signature(signature, nodes), constants, _read_versions(definition, where))
+    graph = Graph(
+        nodes, functions, _read_signature(signature, nodes), constants, _read_versions(definition, where)
+    )
     graph.topological_order()
     return graph
 
@@ -213,12 +215,12 @@ def _constant(
         return stored_array(payload, str(node))
     if weights is None:
         return None
-    raise ModelFormatError(f"{node}: the weights manifest has no {name!r}, and the node holds no value itself")
+    raise ModelFormatError(
+        f"{node}: the weights manifest has no {name!r}, and the node holds no value itself"
+    )
 
 
-def _read_functions(
-    library: object, weights: Mapping[str, Array] | None, where: str
-) -> dict[str, Function]:
+def _read_functions(library: object, weights: Mapping[str, Array] | None, where: str) -> dict[str, Function]:
     if library is None:
         return {}
     place = f"{where}, 'library'"

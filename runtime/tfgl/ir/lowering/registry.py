@@ -1,0 +1,137 @@
+"""The op table: TensorFlow op -> row; rows come from the modules of this package, found by walking it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ...errors import InvalidArgumentError, ModelFormatError, UnsupportedOpError
+from .call import Call, Outputs, Value
+
+Handler = Callable[[Call], Outputs]
+# How many data inputs an op takes: exactly, or from the first to the second (None: any number).
+Arity = int | tuple[int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one op runs: its handler, the kernels that this may call, and the inputs it reads on the host.
+
+    >>> row_of("ExpandDims").host
+    (1,)
+    """
+
+    op: str
+    kernels: tuple[str, ...]
+    arity: Arity
+    handler: Handler
+    host: tuple[int, ...] = ()
+
+
+_rows: dict[str, Row] = {}
+_walked = False
+
+
+def lower(
+    *ops: str, inputs: Arity, kernels: tuple[str, ...] = (), host: tuple[int, ...] = ()
+) -> Callable[[Handler], Handler]:
+    """Registers the decorated function as the handler of ``ops``; a second row for an op raises.
+
+    ``inputs`` counts the data inputs, ``kernels`` names all kernels that the handler may call, ``host`` the
+    inputs whose values it reads (negative positions count from the end).
+    """
+
+    def register(handler: Handler) -> Handler:
+        for op in ops:
+            if op in _rows:
+                raise RuntimeError(f"op {op!r} has two rows in the op table")
+            _rows[op] = Row(op, kernels, inputs, handler, host)
+        return handler
+
+    return register
+
+
+def one_to_one(table: Mapping[str, str], names: tuple[str, ...]) -> None:
+    """Rows for ops that are one kernel without attributes; ``names`` are the kernel's inputs in order."""
+    for op, kernel in table.items():
+
+        def handler(call: Call, kernel: str = kernel) -> Value:
+            return call.one(kernel, dict(zip(names, call.inputs, strict=True)))
+
+        lower(op, inputs=len(names), kernels=(kernel,))(handler)
+
+
+def rows() -> dict[str, Row]:
+    """The whole table by op.
+
+    >>> rows()["Relu"].kernels
+    ('Relu',)
+    """
+    global _walked
+    if not _walked:
+        package = importlib.import_module(__package__ or "")
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+        _walked = True
+    return _rows
+
+
+def row_of(op: str) -> Row:
+    """The row of ``op``; UnsupportedOpError when there is none.
+
+    >>> row_of("MatMul").kernels
+    ('BatchMatMul',)
+    """
+    try:
+        return rows()[op]
+    except KeyError:
+        raise UnsupportedOpError(f"op {op!r} is not supported; `tfgl ops` lists those that are") from None
+
+
+def supported_ops() -> set[str]:
+    """The names of all ops that have a row.
+
+    >>> {"Conv2D", "MatMul"} <= supported_ops()
+    True
+    """
+    return set(rows())
+
+
+def kernels_of(op: str) -> tuple[str, ...]:
+    """The kernels that ``op`` may call; empty for what needs none. UnsupportedOpError for an unknown op.
+
+    >>> kernels_of("FloorDiv"), kernels_of("Shape")
+    (('FloorDiv', 'RealDiv', 'Floor'), ())
+    """
+    return row_of(op).kernels
+
+
+def lower_node(call: Call) -> list[Value | None]:
+    """The outputs of ``call.node`` in order, None for one that nothing can use.
+
+    Raises UnsupportedOpError for an unknown op, ModelFormatError for a node that its op does not allow, and
+    what the kernels raise; the message names the node.
+
+    >>> from tfgl.ir.evaluate import evaluate
+    >>> from tfgl.ir.graph import DataType, Edge, Graph, Node
+    >>> nodes = [Node("x", "Placeholder"), Node("y", "Relu", (Edge("x"),))]
+    >>> evaluate(Graph({node.name: node for node in nodes}), {"x": [-1.0, 2.0]}, ["y"])["y"].tolist()
+    [0.0, 2.0]
+    """
+    node = call.node
+    try:
+        row = rows()[node.op]
+    except KeyError:
+        raise UnsupportedOpError(f"{node} is not supported; `tfgl ops` lists the ops that are") from None
+    low, high = row.arity if isinstance(row.arity, tuple) else (row.arity, row.arity)
+    count = len(call.inputs)
+    if count < low or (high is not None and count > high):
+        wanted = str(low) if low == high else f"at least {low}" if high is None else f"{low} to {high}"
+        raise ModelFormatError(f"{node} has {count} inputs; its op takes {wanted}")
+    try:
+        outputs = row.handler(call)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{node}: {error}") from error
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]  # type: ignore[list-item]
