@@ -334,11 +334,12 @@ class Graph:
             source for source in names if source in self.nodes and self.nodes[source].op != "NextIteration"
         ]
 
-    def prune(self, outputs: Iterable[str], feeds: Iterable[str] = ()) -> Graph:
+    def prune(self, outputs: Iterable[str], feeds: Iterable[str] = (), *, control: bool = True) -> Graph:
         """The part of the graph that ``outputs`` need, when the nodes of ``feeds`` are given.
 
         Names are those that ``output_edge`` and ``input_edge`` take; functions stay as far as they are
-        reachable, and signature entries as far as their nodes remain.
+        reachable, and signature entries as far as their nodes remain. Without ``control`` only data counts, and
+        control inputs are dropped.
 
         >>> chain = {"x": Node("x", "Placeholder"), "y": Node("y", "Neg", (Edge("x"),)),
         ...          "z": Node("z", "Neg", (Edge("y"),))}
@@ -356,8 +357,13 @@ class Graph:
             if name in fed:
                 continue
             node = self.nodes[name]
-            waiting += [s for s in (*(e.node for e in node.inputs), *node.control_inputs) if s in self.nodes]
-        nodes = {name: node for name, node in self.nodes.items() if name in kept}
+            sources = [edge.node for edge in node.inputs] + (list(node.control_inputs) if control else [])
+            waiting += [source for source in sources if source in self.nodes]
+        nodes = {
+            name: node if control or not node.control_inputs else dataclasses.replace(node, control_inputs=())
+            for name, node in self.nodes.items()
+            if name in kept
+        }
         return self.replace(
             nodes=nodes,
             functions=self._reachable_functions(nodes.values()),
