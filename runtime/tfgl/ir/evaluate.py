@@ -37,9 +37,13 @@ class HostCall(Call):
     """A call whose kernels are those of ``tfgl.ir.reference``."""
 
     def __init__(
-        self, node: Node, inputs: Sequence[Value], precision: Precision, read: frozenset[int]
+        self,
+        node: Node,
+        inputs: Sequence[Value],
+        precision: Precision,
+        read: frozenset[int] | None = None,
     ) -> None:
-        """A call that keeps floats in ``precision``; ``read`` are the outputs that anything reads."""
+        """A call that keeps floats in ``precision``; ``read`` are the outputs that are read, if known."""
         super().__init__(node, inputs)
         self._precision = precision
         self._read = read
@@ -71,7 +75,7 @@ class HostCall(Call):
 
     def wanted(self, i: int) -> bool:
         """Whether the graph reads output ``i``."""
-        return i in self._read
+        return self._read is None or i in self._read
 
 
 def evaluate(
@@ -96,7 +100,8 @@ def evaluate(
     """
     fetched = {name: graph.output_edge(name) for name in fetches}
     values = _fed_values(graph, feeds, precision)
-    needed = graph.prune(fetched, feeds)
+    # Control inputs order side effects, and no kernel has any.
+    needed = graph.prune(fetched, feeds, control=False)
     order = needed.topological_order()
     reads = Counter(edge for node in order for edge in node.inputs)
     reads.update(fetched.values())
@@ -120,6 +125,21 @@ def evaluate(
             if not reads[edge]:
                 values.pop(edge, None)
     return {name: _fetched(values, edge, graph) for name, edge in fetched.items()}
+
+
+def evaluate_node(
+    node: Node, inputs: Sequence[Array], *, precision: Precision = "float32"
+) -> list[Array | None]:
+    """The outputs of one node for given inputs, None for one that nothing can use.
+
+    Raises UnsupportedOpError for an op without a row.
+
+    >>> from tfgl.ir.graph import Node
+    >>> evaluate_node(Node("n", "Shape"), [np.zeros((2, 3), np.float32)])[0].tolist()
+    [2, 3]
+    """
+    call = HostCall(node, [HostValue(_stored(np.asarray(array), precision)) for array in inputs], precision)
+    return [output.array if isinstance(output, HostValue) else None for output in lower_node(call)]
 
 
 def _stored(array: Array, precision: Precision) -> Array:

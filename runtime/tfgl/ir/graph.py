@@ -338,8 +338,8 @@ class Graph:
         """The part of the graph that ``outputs`` need, when the nodes of ``feeds`` are given.
 
         Names are those that ``output_edge`` and ``input_edge`` take; functions stay as far as they are
-        reachable, and signature entries as far as their nodes remain. Without ``control`` only data counts, and
-        control inputs are dropped.
+        reachable, and signature entries as far as their nodes remain. Without ``control`` only data counts,
+        and control inputs are dropped.
 
         >>> chain = {"x": Node("x", "Placeholder"), "y": Node("y", "Neg", (Edge("x"),)),
         ...          "z": Node("z", "Neg", (Edge("y"),))}
