@@ -10,6 +10,8 @@ from .engine import Engine as Engine
 from .errors import TfglError as TfglError
 from .flags import Flags as Flags
 from .flags import flags as flags
+from .graph.model import GraphModel as GraphModel
+from .graph.model import load_graph_model as load_graph_model
 from .memory import MemoryInfo as MemoryInfo
 from .memory import dispose as dispose
 from .memory import keep as keep

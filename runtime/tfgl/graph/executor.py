@@ -14,7 +14,7 @@ from ..dtypes import DType
 from ..engine import Engine
 from ..errors import InvalidArgumentError, UnsupportedOpError
 from ..gl.recording import Buffer, Recording
-from ..ir.evaluate import evaluate_node
+from ..ir.evaluate import HostCall, HostValue
 from ..ir.graph import Edge, Graph, Node
 from ..ir.lowering import Call, Value, lower_node
 from ..registry import run_kernel
@@ -31,6 +31,7 @@ class Plan:
 
     nodes: tuple[Node, ...]
     dying: tuple[tuple[Edge, ...], ...]
+    read: Mapping[str, frozenset[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,10 @@ def _plan(graph: Graph, feeds: Sequence[Edge], fetches: Sequence[Edge]) -> Plan:
     for edge, at in last.items():
         if edge not in wanted and edge.node not in graph.constants:
             dying[at].append(edge)
-    return Plan(nodes, tuple(map(tuple, dying)))
+    read: dict[str, set[int]] = {node.name: set() for node in nodes}
+    for edge in (*last, *fetches):
+        read.setdefault(edge.node, set()).add(edge.index)
+    return Plan(nodes, tuple(map(tuple, dying)), {name: frozenset(indices) for name, indices in read.items()})
 
 
 class _Run:
@@ -308,9 +312,11 @@ class _Run:
             return None
         held = [array for array in arrays if array is not None]
         try:
-            results = evaluate_node(node, held)
+            call = HostCall(node, [HostValue(array) for array in held], "float32", self.plan.read[node.name])
+            outputs = lower_node(call)
         except UnsupportedOpError:
             return None
+        results = [output.array if isinstance(output, HostValue) else None for output in outputs]
         if any(result is not None and result.size >= limit for result in results):
             return None
         return [None if result is None else self.engine.tensor(result) for result in results]
@@ -348,4 +354,7 @@ class _GraphCall(Call):
 
     def constant(self, array: Array) -> Value:
         return self._run.engine.tensor(array)
+
+    def wanted(self, i: int) -> bool:
+        return i in self._run.plan.read[self.node.name]
 

@@ -19,6 +19,7 @@ from ..io import ModelArtifacts, read_artifacts, save_artifacts
 from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
 from ..ir.graphdef import graph_from_json
 from ..ir.lowering import supported_ops
+from ..progress import progress_bar
 from ..tensor import Tensor, host_array
 from .executor import Executor
 from .optimize import optimize
@@ -279,7 +280,7 @@ class GraphModel:
         ):
             values: Sequence[InputValue] = inputs
         else:
-            values = [inputs]  # type: ignore[list-item]
+            values = [inputs]
         if len(values) != len(keys):
             raise InvalidArgumentError(
                 f"the model has {len(keys)} inputs ({', '.join(keys) or 'none'}), got {len(values)}; "
@@ -371,17 +372,23 @@ def load_graph_model(
     tfgl.errors.ModelFormatError: ...
     """
     start = perf_counter()
-    artifacts = read_artifacts(
-        source,
-        expected_format="graph-model",
-        on_progress=on_progress,
-        weight_path_prefix=weight_path_prefix,
-        weight_url_converter=weight_url_converter,
-        headers=headers,
-        from_tf_hub=from_tf_hub,
-        stream_weights=stream_weights,
-        progress=progress,
-    )
+    with progress_bar("loading", progress) as advance:
+
+        def report(fraction: float) -> None:
+            advance(fraction)
+            if on_progress is not None:
+                on_progress(fraction)
+
+        artifacts = read_artifacts(
+            source,
+            expected_format="graph-model",
+            on_progress=report,
+            weight_path_prefix=weight_path_prefix,
+            weight_url_converter=weight_url_converter,
+            headers=headers,
+            from_tf_hub=from_tf_hub,
+            stream_weights=stream_weights,
+        )
     return GraphModel(artifacts, read_ms=(perf_counter() - start) * 1e3)
 
 

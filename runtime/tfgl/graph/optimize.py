@@ -1,11 +1,29 @@
-"""Rewrites at load: constants folded, element-wise and batch-norm tails fused into their producers."""
+"""The order of the rewrites that a graph model goes through at load."""
 
 from __future__ import annotations
 
 from ..ir.graph import Graph
+from ..ir.rewrites import fold_batch_norms, fold_constants, fuse_activations, fuse_padding
 from .stats import ModelStats
+
+# By name, so that each can be switched off and is counted apart.
+REWRITES = {
+    "constants": fold_constants,
+    "batch_norms": fold_batch_norms,
+    "padding": fuse_padding,
+    "activations": fuse_activations,
+}
 
 
 def optimize(graph: Graph, stats: ModelStats) -> Graph:
-    """A graph that computes the same outputs with fewer nodes; what was done is counted in ``stats``."""
-    return graph
+    """A graph that computes the same outputs with fewer nodes; what was done is counted in ``stats.fusions``."""
+    outputs = list(graph.outputs)
+    protected = {info.edge.node for info in graph.outputs.values()} | {info.edge.node for info in graph.inputs.values()}
+    source, signature = graph, graph.signature
+    graph = graph.prune(outputs)
+    for name, rewrite in REWRITES.items():
+        graph, stats.fusions[name] = rewrite(graph, protected)
+    pruned = graph.prune(outputs)
+    # Inputs that no output needs may still be fed.
+    inputs = {info.edge.node: source.nodes[info.edge.node] for info in source.inputs.values()}
+    return pruned.replace(nodes={**inputs, **pruned.nodes}, signature=signature)

@@ -1,0 +1,14 @@
+"""Rewrites of a graph that keep its results, one a file; for the loader and for the converter.
+
+Each takes a graph and the names that must stay, and returns the new graph with
+the number of places it changed.
+"""
+
+from __future__ import annotations
+
+from .fold_batch_norms import fold_batch_norms
+from .fold_constants import fold_constants
+from .fuse_activations import fuse_activations
+from .fuse_padding import fuse_padding
+
+__all__ = ["fold_batch_norms", "fold_constants", "fuse_activations", "fuse_padding"]
