@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -100,25 +100,22 @@ def evaluate(
     """
     fetched = {name: graph.output_edge(name) for name in fetches}
     values = _fed_values(graph, feeds, precision)
-    # Control inputs order side effects, and no kernel has any.
-    needed = graph.prune(fetched, feeds, control=False)
-    order = needed.topological_order()
+    order = _needed(graph, values.keys(), fetched.values())
     reads = Counter(edge for node in order for edge in node.inputs)
     reads.update(fetched.values())
     outputs_read: dict[str, set[int]] = {}
     for edge in reads:
         outputs_read.setdefault(edge.node, set()).add(edge.index)
     for node in order:
-        if Edge(node.name) in values:
-            continue
-        if node.name in needed.constants:
-            values[Edge(node.name)] = HostValue(_stored(needed.constants[node.name], precision))
+        if node.name in graph.constants:
+            values[Edge(node.name)] = HostValue(_stored(graph.constants[node.name], precision))
             continue
         inputs = [_value_of(values, edge, node) for edge in node.inputs]
         call = HostCall(node, inputs, precision, frozenset(outputs_read.get(node.name, ())))
         for index, output in enumerate(lower_node(call)):
             if isinstance(output, HostValue) and Edge(node.name, index) in reads:
-                values[Edge(node.name, index)] = output
+                # A fed output stays as it was fed, even if another one of its node is computed.
+                values.setdefault(Edge(node.name, index), output)
         for edge in node.inputs:
             # Dropped after its last reader, so that memory holds only what is still needed.
             reads[edge] -= 1
@@ -127,9 +124,19 @@ def evaluate(
     return {name: _fetched(values, edge, graph) for name, edge in fetched.items()}
 
 
-def evaluate_node(
-    node: Node, inputs: Sequence[Array], *, precision: Precision = "float32"
-) -> list[Array | None]:
+def _needed(graph: Graph, fed: Collection[Edge], fetched: Iterable[Edge]) -> list[Node]:
+    """The nodes to run, in order. Control inputs do not count: they order side effects, and no kernel has any."""
+    needed: set[str] = set()
+    waiting = [edge for edge in fetched if edge not in fed]
+    while waiting:
+        name = waiting.pop().node
+        if name not in needed:
+            needed.add(name)
+            waiting += [edge for edge in graph.node(name).inputs if edge not in fed]
+    return [node for node in graph.topological_order() if node.name in needed]
+
+
+def evaluate_node(node: Node, inputs: Sequence[Array], *, precision: Precision = "float32") -> list[Array | None]:
     """The outputs of one node for given inputs, None for one that nothing can use.
 
     Raises UnsupportedOpError for an op without a row.
