@@ -72,7 +72,7 @@ def fetch_names(graph: Graph, expected: list[str]) -> dict[str, str]:
     names = {}
     for at, key in enumerate(sorted(expected)):
         lost = f"Identity_{at}:0" if at else "Identity:0"
-        names[key] = key if key in graph.outputs else lost if lost in graph.outputs else key
+        names[key] = next((name for name in (key, lost, f"output_{at}") if name in graph.outputs), key)
     return names
 
 

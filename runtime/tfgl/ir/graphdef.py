@@ -79,7 +79,7 @@ def graph_from_json(
 ) -> Graph:
     """The graph that a GraphDef in protobuf JSON describes.
 
-    Const nodes take their values from ``weights`` (by node name; inside a function by ``function/node``),
+    Const nodes take their values from ``weights`` (by node name, inside a function also by ``function/node``),
     else from their own payload; a Const with neither is an error, unless ``weights`` is None, which reads the
     structure alone. ``signature`` is the ``signature`` of model.json. Values are held in run-time dtypes:
     int64 as int32, float64 as float32 and so on. ``where`` names the part of the file in messages.
@@ -100,9 +100,7 @@ def graph_from_json(
     functions = _read_functions(definition.get("library"), weights, where)
     entries = expect_list(definition["node"], f"{where}, 'node'")
     nodes, constants = _read_nodes(entries, weights, where, prefix="", given={})
-    graph = Graph(
-        nodes, functions, _read_signature(signature, nodes), constants, _read_versions(definition, where)
-    )
+    graph = Graph(nodes, functions, _read_signature(signature, nodes), constants, _read_versions(definition, where))
     graph.topological_order()
     return graph
 
@@ -205,19 +203,16 @@ def _edge(text: str, nodes: Mapping[str, Node], place: str) -> Edge:
     return Edge(name, index)
 
 
-def _constant(
-    node: Node, payload: Array | None, weights: Mapping[str, Array] | None, prefix: str
-) -> Array | None:
-    name = prefix + node.name
-    if weights is not None and name in weights:
-        return stored_array(weights[name], f"{node}, weight {name!r}")
+def _constant(node: Node, payload: Array | None, weights: Mapping[str, Array] | None, prefix: str) -> Array | None:
+    # The converter puts the function's name before a constant's, mostly but not always in the node's name too.
+    for name in (prefix + node.name, node.name):
+        if weights is not None and name in weights:
+            return stored_array(weights[name], f"{node}, weight {name!r}")
     if payload is not None:
         return stored_array(payload, str(node))
     if weights is None:
         return None
-    raise ModelFormatError(
-        f"{node}: the weights manifest has no {name!r}, and the node holds no value itself"
-    )
+    raise ModelFormatError(f"{node}: the weights manifest has no {node.name!r}, and the node holds no value itself")
 
 
 def _read_functions(library: object, weights: Mapping[str, Array] | None, where: str) -> dict[str, Function]:
