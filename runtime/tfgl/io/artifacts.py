@@ -102,9 +102,7 @@ def parse_model_json(data: bytes, where: str) -> dict[str, Any]:
     {'format': 'graph-model'}
     """
     if len(data) > MAX_JSON_BYTES:
-        raise ModelFormatError(
-            f"{where}: {len(data)} bytes are more than the {MAX_JSON_BYTES} allowed for JSON"
-        )
+        raise ModelFormatError(f"{where}: {len(data)} bytes are more than the {MAX_JSON_BYTES} allowed for JSON")
     try:
         text = data.decode(json.detect_encoding(data))
         value = json.loads(text.removeprefix("\ufeff"), parse_int=_bounded_integer)
@@ -117,9 +115,7 @@ def parse_model_json(data: bytes, where: str) -> dict[str, Any]:
         raise ModelFormatError(f"{where}: expected a JSON object, got {_kind(value)}")
     depth = _depth(text)
     if depth > _MAX_DEPTH:
-        raise ModelFormatError(
-            f"{where}: JSON nested {depth} deep, at most {_MAX_DEPTH} is read; it is no model"
-        )
+        raise ModelFormatError(f"{where}: JSON nested {depth} deep, at most {_MAX_DEPTH} is read; it is no model")
     return value
 
 
@@ -174,9 +170,7 @@ def check_format(artifacts: ModelArtifacts, expected: ModelFormat | None) -> Non
 def _format_of(model: Mapping[str, Any], topology: dict[str, Any] | None, where: str) -> ModelFormat:
     stated = model.get("format")
     if stated is not None and stated not in ("graph-model", "layers-model"):
-        raise ModelFormatError(
-            f"{where}: unknown format {_shown(stated)}; expected 'graph-model' or 'layers-model'"
-        )
+        raise ModelFormatError(f"{where}: unknown format {_shown(stated)}; expected 'graph-model' or 'layers-model'")
     if stated == "graph-model":
         if topology is None:
             raise ModelFormatError(f"{where}: a graph model needs 'modelTopology', but the file has none")
@@ -185,9 +179,7 @@ def _format_of(model: Mapping[str, Any], topology: dict[str, Any] | None, where:
         return "layers-model"
     if topology is not None and "node" in topology:
         return "graph-model"
-    if topology is not None and (
-        "model_config" in topology or "class_name" in topology or "config" in topology
-    ):
+    if topology is not None and ("model_config" in topology or "class_name" in topology or "config" in topology):
         return "layers-model"
     if topology is None and isinstance(model.get("weightsManifest"), list):
         return "layers-model"

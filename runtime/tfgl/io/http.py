@@ -139,9 +139,7 @@ class Downloads:
         if following is None or following.url.scheme not in ("http", "https"):
             raise DownloadError(f"{request.url}: it redirects to something that is no http(s) address")
         if request.url.scheme == "https" and following.url.scheme == "http":
-            raise DownloadError(
-                f"{request.url}: it redirects from https to unprotected http, which is not followed"
-            )
+            raise DownloadError(f"{request.url}: it redirects from https to unprotected http, which is not followed")
         before, after = request.url, following.url
         if (before.scheme, before.host, before.port) != (after.scheme, after.host, after.port):
             for name in self._headers:
@@ -163,9 +161,7 @@ class _Body:
         self.size = int(announced) if announced.isascii() and announced.isdigit() and not encoded else None
         if self.size is not None and self.size > limit:
             response.close()
-            raise DownloadError(
-                f"{url}: the server announces {self.size} bytes, but at most {limit} are expected"
-            )
+            raise DownloadError(f"{url}: the server announces {self.size} bytes, but at most {limit} are expected")
 
     def __enter__(self) -> _Body:
         return self
@@ -201,9 +197,7 @@ class _Body:
                     raise DownloadError(f"{self._url}: more than the {self._limit} bytes that are expected")
                 elapsed_s = time.monotonic() - started
                 if elapsed_s > _PATIENCE_S and received < _SLOWEST_BYTES_PER_S * elapsed_s:
-                    raise DownloadError(
-                        f"{self._url}: only {received} bytes came in {elapsed_s:.0f} s; gave up"
-                    )
+                    raise DownloadError(f"{self._url}: only {received} bytes came in {elapsed_s:.0f} s; gave up")
                 if chunk:
                     yield chunk
         except (httpx.HTTPError, httpx.StreamError) as error:
@@ -213,11 +207,7 @@ class _Body:
 def _checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     checked: dict[str, str] = {}
     for name, value in dict(headers or {}).items():
-        if (
-            not isinstance(name, str)
-            or not isinstance(value, str)
-            or any(c in name + value for c in "\r\n\0")
-        ):
+        if not isinstance(name, str) or not isinstance(value, str) or any(c in name + value for c in "\r\n\0"):
             raise InvalidArgumentError(f"header {name!r}: names and values must be text on one line")
         checked[name] = value
     return checked

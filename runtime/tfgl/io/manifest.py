@@ -188,7 +188,7 @@ def _path_fault(text: str) -> str | None:
         return "is absolute"
     if _SCHEME_OR_DRIVE.match(text):
         return "names a URL scheme or a drive"
-    parts = PurePosixPath(text.split("?", 1)[0]).parts
+    parts = PurePosixPath(text).parts
     if ".." in parts:
         return "climbs out with '..'"
     return None if parts else "names no file"

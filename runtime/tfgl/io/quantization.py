@@ -82,9 +82,7 @@ def parse_quantization(entry: object, dtype: str, where: str) -> Quantization:
     if stored not in ("uint8", "uint16"):
         raise ModelFormatError(f"{where}: expected dtype uint8, uint16 or float16, got {_shown(stored)}")
     if dtype not in ("float32", "int32"):
-        raise ModelFormatError(
-            f"{where}: {stored} storage serves weights of dtype float32 or int32, not {dtype}"
-        )
+        raise ModelFormatError(f"{where}: {stored} storage serves weights of dtype float32 or int32, not {dtype}")
     scale = _finite(fields, "scale", where)
     minimum = _finite(fields, "min", where)
     low, high = _LIMITS[dtype]
@@ -225,8 +223,7 @@ def quantization_by_name(
                     continue
                 if chosen.setdefault(name, dtype) != dtype:
                     raise InvalidArgumentError(
-                        f"weight {name!r} matches patterns of both {chosen[name]} and {dtype}; narrow "
-                        "one of them"
+                        f"weight {name!r} matches patterns of both {chosen[name]} and {dtype}; narrow one of them"
                     )
     if rest is None:
         return {name: chosen[name] for name in names if name in chosen}

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import InvalidArgumentError
 from .artifacts import ModelArtifacts
 from .http import is_url
-from .manifest import WeightSpec, check_shard_path
+from .manifest import WeightSpec
 from .quantization import Quantization, QuantizedDType, quantize, quantize_exactly
 from .source import path_of
 from .weights import encode_weight, storable
@@ -197,9 +197,7 @@ def _model_json(artifacts: ModelArtifacts, manifest: Sequence[Mapping[str, Any]]
         ) from None
 
 
-def _checked_groups(
-    artifacts: ModelArtifacts, weight_groups: Sequence[Sequence[str]] | None
-) -> list[Sequence[str]]:
+def _checked_groups(artifacts: ModelArtifacts, weight_groups: Sequence[Sequence[str]] | None) -> list[Sequence[str]]:
     if weight_groups is None:
         return [list(artifacts.weights)]
     seen: set[str] = set()
@@ -216,10 +214,9 @@ def _checked_groups(
 
 
 def _checked_extra(name: str) -> str:
-    if "/" in check_shard_path(name, "extra_files") or name == "model.json" or _SHARD_NAME.fullmatch(name):
-        raise InvalidArgumentError(
-            f"extra_files: {name!r} is no plain file name, or one that the model needs"
-        )
+    plain = re.fullmatch(r"[\w\-][\w\-.]*", name) is not None
+    if not plain or name == "model.json" or _SHARD_NAME.fullmatch(name):
+        raise InvalidArgumentError(f"extra_files: {name!r} is no plain file name, or one that the model needs")
     return name
 
 

@@ -52,8 +52,7 @@ def file_shard(path: Path, name: str, where: str) -> Shard:
         raise ModelFormatError(f"{where}: shard {name!r} cannot be read: {error}") from None
     if not exists:
         raise ModelFormatError(
-            f"{where}: shard {name!r} is missing: there is no {path}; copy it beside model.json, or "
-            "convert again"
+            f"{where}: shard {name!r} is missing: there is no {path}; copy it beside model.json, or convert again"
         )
     if not regular:
         raise ModelFormatError(f"{where}: shard {name!r} is no regular file: {path}")
@@ -126,9 +125,7 @@ class ShardStream:
     (b'123', 2)
     """
 
-    def __init__(
-        self, shards: Sequence[Shard], where: str, on_bytes: Callable[[int], None] | None = None
-    ) -> None:
+    def __init__(self, shards: Sequence[Shard], where: str, on_bytes: Callable[[int], None] | None = None) -> None:
         self.where = where
         self._shards = list(shards)
         self._on_bytes = on_bytes
@@ -136,9 +133,7 @@ class ShardStream:
         self._open: OpenShard | None = None
         self._offset = 0
         sizes = [shard.size for shard in shards]
-        self.remaining: int | None = (
-            None if None in sizes else sum(size for size in sizes if size is not None)
-        )
+        self.remaining: int | None = None if None in sizes else sum(size for size in sizes if size is not None)
 
     def __enter__(self) -> ShardStream:
         return self
@@ -185,13 +180,7 @@ class ShardStream:
             return None
         shard = self._shards[self._index]
         end = self._offset + count
-        if (
-            shard.path is None
-            or shard.size is None
-            or not count
-            or end > shard.size
-            or self._offset % alignment
-        ):
+        if shard.path is None or shard.size is None or not count or end > shard.size or self._offset % alignment:
             return None
         start = self._offset
         self._count(count)

@@ -41,14 +41,7 @@ class LoadHandler(Protocol):
         """The artifacts, or a dict of TensorFlow.js' members with ``weightSpecs`` and ``weightData``."""
 
 
-Source = (
-    str
-    | os.PathLike[str]
-    | ModelArtifacts
-    | LoadHandler
-    | Mapping[str, Any]
-    | tuple[Mapping[str, Any], object]
-)
+Source = str | os.PathLike[str] | ModelArtifacts | LoadHandler | Mapping[str, Any] | tuple[Mapping[str, Any], object]
 Location = str | Path
 
 
@@ -168,9 +161,7 @@ def _read_path(path: Path, options: _Options) -> ModelArtifacts:
             raise ModelFormatError(f"{file} is no regular file")
         size = file.stat().st_size
         if size > MAX_JSON_BYTES:
-            raise ModelFormatError(
-                f"{file}: {size} bytes are more than the {MAX_JSON_BYTES} allowed for JSON"
-            )
+            raise ModelFormatError(f"{file}: {size} bytes are more than the {MAX_JSON_BYTES} allowed for JSON")
         data = file.read_bytes()
     except (OSError, ValueError) as error:
         if isinstance(error, ModelFormatError):
@@ -244,8 +235,7 @@ def _assemble(
     least = sum(group.least_bytes for group in groups)
     if least > options.max_bytes:
         raise ModelFormatError(
-            f"{where}: the weights take {least} bytes, more than max_bytes={options.max_bytes}; raise it "
-            "to load them"
+            f"{where}: the weights take {least} bytes, more than max_bytes={options.max_bytes}; raise it to load them"
         )
     if options.weight_url_converter is not None:
         locate = _converted(options.weight_url_converter)
@@ -283,7 +273,7 @@ def _opened(
         return
     with tempfile.TemporaryDirectory(prefix="tfgl-download-") as folder:
         files = {index: Path(folder) / str(index) for index in urls}
-        _download_all([(urls[index], file) for index, file in files.items()], limit, options, progress)
+        _download_all([(urls[index], file) for index, file in files.items()], where, limit, options, progress)
         for index, file in files.items():
             fetched = file_shard(file, group.paths[index], where)
             # Without a path: a file that is about to be deleted is not to be mapped.
@@ -297,10 +287,10 @@ def _opener(url: str, limit: int, options: _Options) -> Callable[[], Any]:
 
 
 def _download_all(
-    files: Sequence[tuple[str, Path]], limit: int, options: _Options, progress: _Progress
+    files: Sequence[tuple[str, Path]], where: str, limit: int, options: _Options, progress: _Progress
 ) -> None:
     """Fetch a group's shards, a few at a time; together they may not exceed ``limit`` bytes."""
-    downloads, budget = options.downloads, _Budget(limit)
+    downloads, budget = options.downloads, _Budget(limit, where)
     with ThreadPoolExecutor(_PARALLEL_DOWNLOADS, thread_name_prefix="tfgl-download") as pool:
         pending = {pool.submit(downloads.save, url, file, limit, budget.take) for url, file in files}
         reported = 0
@@ -326,10 +316,11 @@ def _download_all(
 class _Budget:
     """Bytes that all downloads of a group together have taken."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, where: str) -> None:
         self.taken = 0
         self.stopped = False
         self._limit = limit
+        self._where = where
         self._lock = threading.Lock()
 
     def take(self, count: int) -> None:
@@ -339,7 +330,8 @@ class _Budget:
                 raise DownloadError("given up, because another file of the model failed")
             if self.taken > self._limit:
                 raise DownloadError(
-                    f"the shards hold more than the {self._limit} bytes that their weights take"
+                    f"{self._where}: its shards hold more than the {self._limit} bytes that their weights take; "
+                    "they belong to another model.json, or one was changed"
                 )
 
 
@@ -425,14 +417,8 @@ def _refuse_other_formats(file: Path, data: bytes) -> None:
     }
     for magic, kind in kinds.items():
         if data.startswith(magic):
-            raise ModelFormatError(
-                f"{file} is {kind}, not a model.json; convert it first with 'tfgl convert'"
-            )
+            raise ModelFormatError(f"{file} is {kind}, not a model.json; convert it first with 'tfgl convert'")
     if data[4:8] == b"TFL3":
-        raise ModelFormatError(
-            f"{file} is a TensorFlow Lite model, not a model.json; convert the original model"
-        )
+        raise ModelFormatError(f"{file} is a TensorFlow Lite model, not a model.json; convert the original model")
     if file.suffix in (".pb", ".pbtxt"):
-        raise ModelFormatError(
-            f"{file} is a TensorFlow graph, not a model.json; convert it first with 'tfgl convert'"
-        )
+        raise ModelFormatError(f"{file} is a TensorFlow graph, not a model.json; convert it first with 'tfgl convert'")

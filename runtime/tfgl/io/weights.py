@@ -41,9 +41,7 @@ def decode_weights(
             else:
                 value, count = _decode_numbers(spec, stream, what, memory_map), spec.least_bytes
         except MemoryError:
-            raise ModelFormatError(
-                f"{stream.where}: {what} does not fit into this machine's memory"
-            ) from None
+            raise ModelFormatError(f"{stream.where}: {what} does not fit into this machine's memory") from None
         taken += count
         yield spec.name, value
     stream.finish(taken)
@@ -103,9 +101,10 @@ def storable(value: Array, what: str) -> Array:
         raise InvalidArgumentError(f"{what}: {error}") from None
     if dtype == "string":
         return array
-    if dtype == "int32" and array.dtype != np.int32:
-        info = np.iinfo(np.int32)
-        array = np.minimum(array, info.max) if array.dtype.kind == "u" else np.clip(array, info.min, info.max)
+    if array.dtype.kind == "u" and array.dtype.itemsize >= 4:
+        array = np.minimum(array, np.iinfo(np.int32).max)
+    elif array.dtype.kind == "i" and array.dtype.itemsize > 4:
+        array = np.clip(array, np.iinfo(np.int32).min, np.iinfo(np.int32).max)
     with np.errstate(over="ignore"):
         return array.astype(NUMPY[dtype], copy=False)
 
@@ -121,9 +120,7 @@ def encode_strings(value: Array, what: str) -> bytes:
         if isinstance(element, str):
             element = element.encode("utf-8")
         if not isinstance(element, bytes):
-            raise InvalidArgumentError(
-                f"{what}: expected str or bytes elements, got {type(element).__name__}"
-            )
+            raise InvalidArgumentError(f"{what}: expected str or bytes elements, got {type(element).__name__}")
         parts += [len(element).to_bytes(4, "little"), element]
     return b"".join(parts)
 
