@@ -1,22 +1,21 @@
 // A 1x1 convolution, or a product of matrices: every output place is the product of its input
-// channels with one matrix of the filter. flat filter [matrices, 4 * in_blocks, 4 * out_blocks].
+// channels with one matrix of the flat filter [matrices, 4 * in_blocks, 4 * out_blocks].
 #include "tile"
+#include "place"
 #include "activation"
+// Terms of a partial sum, divided by 4: partial sums keep the rounding error of long ones small.
+#define CHUNK 64
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
-    int block_row = at.y / out_bands;
-    int band = at.y - block_row * out_bands;
-    int n = block_row / out_blocks;
-    int block = block_row - n * out_blocks;
-    int row = n * in_blocks * in_bands + band;
-    int weight = n * filter_step + block;
-    VALUE4 start = bias_texel(block * bias_step);
-    for (int r = 0; r < LAYERS; r++) rows[r] = start;
-    // Sums of a few hundred terms each keep the rounding error of long sums small.
+    Place place = place_of(at);
+    int row = place.n * in_blocks * in_bands + place.band;
+    int weight = place.n * filter_step + place.block;
+    VALUE4 bias = bias_texel(place.block * bias_step);
+    for (int r = 0; r < LAYERS; r++) rows[r] = bias;
     for (int first = 0; first < in_blocks; first += CHUNK) {
         int last = min(first + CHUNK, in_blocks);
         VALUE4 part[LAYERS];
         for (int r = 0; r < LAYERS; r++) part[r] = VALUE4(0);
-        for (int k = first; k < last; k++) {
+        for (int block = first; block < last; block++) {
             VALUE4 w0 = filter_texel(weight);
             VALUE4 w1 = filter_texel(weight + out_blocks);
             VALUE4 w2 = filter_texel(weight + 2 * out_blocks);
@@ -30,5 +29,6 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         }
         for (int r = 0; r < LAYERS; r++) rows[r] += part[r];
     }
-    for (int r = 0; r < LAYERS; r++) rows[r] = activated(rows[r]);
+    VALUE4 slope = slopes(place.block);
+    for (int r = 0; r < LAYERS; r++) rows[r] = activated(rows[r], slope);
 }

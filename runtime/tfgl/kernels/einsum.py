@@ -1,0 +1,114 @@
+"""Einsum, put together from transpositions, sums and matrix products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidArgumentError
+from ..ir.shapes import parse_einsum
+from ..registry import kernel, run_kernel
+from ..tensor import Tensor
+
+Labels = tuple[str, ...]
+
+
+@kernel("Einsum")
+def einsum(tensors: Sequence[Tensor], *, equation: str) -> Tensor:
+    """The sum of products that ``equation`` describes, for one operand or more.
+
+    Labels that occur twice in one operand take its diagonal; those missing from
+    the result are summed.
+    """
+    if not tensors:
+        raise InvalidArgumentError("Einsum needs one tensor or more")
+    dtypes = {tensor.dtype for tensor in tensors}
+    if len(dtypes) > 1 or dtypes - {"float32", "int32"}:
+        raise InvalidArgumentError(f"Einsum takes float32 tensors, or int32 ones, got {', '.join(sorted(dtypes))}")
+    parsed = parse_einsum(equation, [tensor.shape for tensor in tensors])
+    terms = [_diagonals(tensor, labels) for tensor, labels in zip(tensors, parsed.inputs, strict=True)]
+    x, labels = terms[0]
+    for k, (y, other) in enumerate(terms[1:], 2):
+        later = {label for _, rest in terms[k:] for label in rest} | set(parsed.output)
+        x, labels = _product(x, labels, y, other, later)
+    x, labels = _summed(x, labels, parsed.output)
+    # An ellipsis axis may be as short as 1 in every operand, never missing from all of them.
+    return _ordered(x, labels, parsed.output).view(parsed.shape)
+
+
+def _product(x: Tensor, left: Labels, y: Tensor, right: Labels, later: set[str]) -> tuple[Tensor, Labels]:
+    """The product of two operands, summed over the labels that nothing later needs."""
+    x, left = _summed(x, left, later | set(right))
+    y, right = _summed(y, right, later | set(left))
+    sizes = dict(zip(left, x.shape, strict=True))
+    others = dict(zip(right, y.shape, strict=True))
+    shared = [label for label in left if label in others]
+    gone = [label for label in shared if label not in later]
+    for label in list(gone):
+        if sizes[label] != others[label]:
+            # The one of extent 1 broadcasts: sum the other over it.
+            if sizes[label] == 1:
+                y, right = _summed(y, right, set(right) - {label}, keep={label})
+            else:
+                x, left = _summed(x, left, set(left) - {label}, keep={label})
+    sizes = dict(zip(left, x.shape, strict=True))
+    others = dict(zip(right, y.shape, strict=True))
+    batch = tuple(label for label in shared if label not in gone)
+    rows = tuple(label for label in left if label not in shared)
+    columns = tuple(label for label in right if label not in shared)
+    extents = {**others, **sizes, **{label: max(sizes[label], others[label]) for label in batch}}
+    same = all(sizes[label] == others[label] for label in batch)
+    a_batch, b_batch = [sizes[label] for label in batch], [others[label] for label in batch]
+    if same:
+        a_batch = b_batch = [math.prod(a_batch)]
+    inner = math.prod(sizes[label] for label in gone)
+    a = _ordered(x, left, (*batch, *rows, *gone)).view((*a_batch, math.prod(sizes[n] for n in rows), inner))
+    b = _ordered(y, right, (*batch, *gone, *columns)).view((*b_batch, inner, math.prod(others[n] for n in columns)))
+    result = _run("BatchMatMul", {"a": a, "b": b}, {"transposeA": False, "transposeB": False})
+    labels = (*batch, *rows, *columns)
+    return result.view(tuple(extents[label] for label in labels)), labels
+
+
+def _diagonals(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
+    """``x`` with each label once: the elements where axes of the same label have the same index."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            rest = [axis for axis in range(x.ndim) if axis not in (first, second)]
+            turned = _run("Transpose", {"x": x}, {"perm": [*rest, first, second]})
+            extent = x.shape[first]
+            outer = [x.shape[axis] for axis in rest]
+            count = math.prod(outer)
+            # Behind each other in rows of extent + 1, the elements of the diagonal stand below each other.
+            lines = turned.view((count, extent * extent))
+            padded = _run("PadV2", {"x": lines}, {"paddings": [[0, 0], [0, extent]], "constantValue": 0})
+            grid = padded.view((count, extent, extent + 1))
+            column = _run("Slice", {"x": grid}, {"begin": [0, 0, 0], "size": [count, extent, 1]})
+            x = column.view((*outer, extent))
+            labels = (*(labels[axis] for axis in rest), label)
+    return x, labels
+
+
+def _summed(x: Tensor, labels: Labels, wanted: Sequence[str] | set[str], keep: set[str] | None = None) -> tuple[Tensor, Labels]:
+    """``x`` summed over its labels that are not ``wanted``; those to ``keep`` stay with extent 1."""
+    axes = [axis for axis, label in enumerate(labels) if label not in wanted]
+    if not axes:
+        return x, labels
+    kept = keep is not None
+    result = _run("Sum", {"x": x}, {"axis": axes, "keepDims": kept})
+    return result, labels if kept else tuple(label for label in labels if label in wanted)
+
+
+def _ordered(x: Tensor, labels: Labels, wanted: Labels) -> Tensor:
+    """``x`` with its axes in the order of ``wanted``."""
+    if labels == wanted:
+        return x
+    return _run("Transpose", {"x": x}, {"perm": [labels.index(label) for label in wanted]})
+
+
+def _run(name: str, inputs: Mapping[str, Tensor], attrs: Mapping[str, Any]) -> Tensor:
+    result = run_kernel(name, inputs, attrs)
+    assert isinstance(result, Tensor)
+    return result

@@ -1,0 +1,134 @@
+"""What follows a convolution or a matrix product in the same draw: bias and activation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tfgl_shaders.assembly import ParameterValue
+
+from ..engine import Engine
+from ..errors import InvalidArgumentError
+from ..registry import run_kernel
+from ..tensor import Shape, Tensor
+from .packing import in_every_lane
+
+# Slope below zero and upper bound of the activations that one formula serves.
+_PIECEWISE: Mapping[str, tuple[float, float]] = {
+    "linear": (1.0, math.inf),
+    "relu": (0.0, math.inf),
+    "relu6": (0.0, 6.0),
+    "leakyrelu": (0.2, math.inf),
+    "prelu": (1.0, math.inf),
+}
+# Activations that a function of their own computes: the function, its file, the kernel of that name.
+_FUNCTIONS: Mapping[str, tuple[str, str, str]] = {
+    "elu": ("elu_exact", "math/exponential", "Elu"),
+    "sigmoid": ("sigmoid_exact", "math/exponential", "Sigmoid"),
+    "tanh": ("tanh_exact", "math/hyperbolic", "Tanh"),
+}
+_KERNELS: Mapping[str, str] = {"relu": "Relu", "relu6": "Relu6", "leakyrelu": "LeakyRelu", "prelu": "Prelu"}
+
+
+@dataclass(slots=True)
+class Epilogue:
+    """Inputs, parameters and defines that the shader's ``activation`` include needs, and what is left to do."""
+
+    inputs: dict[str, Tensor]
+    parameters: dict[str, ParameterValue]
+    defines: dict[str, object]
+    bias_after: Tensor | None = None
+    activation_after: str = ""
+    prelu_weights: Tensor | None = None
+    leakyrelu_alpha: float = field(default=0.2)
+
+    def finish(self, result: Tensor) -> Tensor:
+        """``result`` after what the draw could not do: bias or slopes of another shape than a vector."""
+        if self.bias_after is not None:
+            result = _run("Add", {"a": result, "b": self.bias_after})
+        if self.activation_after == "leakyrelu":
+            return _run("LeakyRelu", {"x": result}, {"alpha": self.leakyrelu_alpha})
+        if self.activation_after == "prelu":
+            assert self.prelu_weights is not None
+            return _run("Prelu", {"x": result, "alpha": self.prelu_weights})
+        if self.activation_after in _FUNCTIONS:
+            return _run(_FUNCTIONS[self.activation_after][2], {"x": result})
+        if self.activation_after:
+            return _run(_KERNELS[self.activation_after], {"x": result})
+        return result
+
+
+def epilogue(
+    owner: Tensor,
+    channels: int,
+    bias: Tensor | None = None,
+    activation: str | None = None,
+    leakyrelu_alpha: float | None = None,
+    prelu_weights: Tensor | None = None,
+    *,
+    channel_axis: int = -1,
+) -> Epilogue:
+    """The epilogue for a result with ``channels`` channels and ``owner``'s dtype.
+
+    ``channel_axis`` -3: bias and slopes of more than one axis are given for
+    channels first. Raises InvalidArgumentError for an unknown activation, for
+    prelu without weights, and for activations that int32 does not have.
+    """
+    name = activation or "linear"
+    if name not in _PIECEWISE and name not in _FUNCTIONS:
+        known = ", ".join([*_PIECEWISE, *_FUNCTIONS])
+        raise InvalidArgumentError(f"Activation {name} has not been implemented; those there are: {known}")
+    if name == "prelu" and prelu_weights is None:
+        raise InvalidArgumentError("activation 'prelu' needs the input preluActivationWeights")
+    if owner.dtype != "float32" and name not in ("linear", "relu", "relu6"):
+        raise InvalidArgumentError(f"activation {name!r} takes float32, got {owner.dtype}")
+    engine = owner.engine
+    slope, cap = _PIECEWISE.get(name, (1.0, math.inf))
+    if name == "leakyrelu" and leakyrelu_alpha is not None:
+        slope = float(leakyrelu_alpha)
+    result = Epilogue({}, {}, {}, leakyrelu_alpha=slope)
+    if bias is not None and bias.dtype != owner.dtype:
+        raise InvalidArgumentError(f"bias is {bias.dtype}, the other inputs are {owner.dtype}")
+    if bias is None or not _is_vector(bias.shape, channels, channel_axis):
+        result.bias_after = bias
+        result.inputs["bias"] = _zeros(engine, owner)
+        step = 0
+    else:
+        step = int(bias.size > 1)
+        result.inputs["bias"] = bias if step else in_every_lane(bias)
+    after = result.bias_after is not None
+    if name == "prelu":
+        assert prelu_weights is not None
+        result.prelu_weights = prelu_weights
+        after = after or not _is_vector(prelu_weights.shape, channels, channel_axis)
+        if not after:
+            result.inputs["alpha"] = prelu_weights if prelu_weights.size > 1 else in_every_lane(prelu_weights)
+            result.defines["PRELU"] = 1
+            result.parameters["alpha_step"] = int(prelu_weights.size > 1)
+    if name in _FUNCTIONS:
+        after = True
+    if after:
+        result.activation_after = "" if name == "linear" else name
+        slope, cap = _PIECEWISE["linear"]
+    result.parameters |= {"bias_step": step, "activation_slope": slope, "activation_cap": cap}
+    return result
+
+
+def _is_vector(shape: Shape, channels: int, axis: int) -> bool:
+    """Whether ``shape`` is one value, or one for each channel along ``axis`` of the result."""
+    size = math.prod(shape)
+    if size == 1:
+        return True
+    return size == channels and (shape == (size,) or (len(shape) >= -axis and shape[axis] == size))
+
+
+def _zeros(engine: Engine, owner: Tensor) -> Tensor:
+    zero: ParameterValue = 0.0 if owner.kind == "float" else 0
+    return engine.derive(owner, "zeros", lambda: engine.emit("fill", {}, (4,), owner.dtype, {"fill_value": zero}))
+
+
+def _run(name: str, inputs: Mapping[str, Tensor], attrs: Mapping[str, object] | None = None) -> Tensor:
+    result = run_kernel(name, inputs, attrs)
+    assert isinstance(result, Tensor)
+    return result

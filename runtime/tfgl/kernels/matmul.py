@@ -1,0 +1,166 @@
+"""Products of matrices, in batches, alone and with bias and activation."""
+
+from __future__ import annotations
+
+import math
+
+from tfgl_shaders.assembly import ParameterValue
+
+from ..errors import InvalidArgumentError
+from ..ir.shapes import batch_matmul_shape
+from ..registry import kernel
+from ..tensor import Shape, Tensor, tiling
+from .epilogue import Epilogue, epilogue
+from .packing import MATRIX_AXES, Matrices, matrices, packed, padded_axes
+from .tiles import fits_tiles, in_parameters
+
+FEW_ROWS = 8
+"""Up to this many rows the terms of a sum are shared out among fragments."""
+
+# Products of fewer multiplications take one draw on the operands as they lie.
+_SMALL = 1 << 15
+# Texels of 4 terms that one partial sum takes at most: rounding errors grow with its length.
+_LONGEST_CHUNK = 64
+# A row of this many texels, 8 lines of it, before rows of a matrix go on in another band.
+_WIDEST = 1024
+
+
+@kernel("BatchMatMul")
+def batch_mat_mul(a: Tensor, b: Tensor, *, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
+    """The product of the last two axes; those before broadcast."""
+    return fused_mat_mul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+
+
+@kernel("_FusedMatMul")
+def fused_mat_mul(
+    a: Tensor,
+    b: Tensor,
+    bias: Tensor | None = None,
+    prelu_activation_weights: Tensor | None = None,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    activation: str | None = "linear",
+    leakyrelu_alpha: float | None = None,
+) -> Tensor:
+    """The product of the last two axes, then the bias, then the activation."""
+    shape = batch_matmul_shape(a.shape, b.shape, transpose_a, transpose_b)
+    if a.dtype != b.dtype or a.dtype not in ("float32", "int32"):
+        raise InvalidArgumentError(
+            f"{a.engine.node} takes two float32 or two int32 tensors, got {a.dtype} and {b.dtype}; cast one of them"
+        )
+    rows, columns = shape[-2:]
+    after = epilogue(b, columns, bias, activation, leakyrelu_alpha, prelu_activation_weights)
+    terms = a.shape[-2] if transpose_a else a.shape[-1]
+    if math.prod(shape) and not terms:
+        zero = 0.0 if a.kind == "float" else 0
+        a = a.engine.emit("fill", {}, (rows, 1), a.dtype, {"fill_value": zero})
+        b = a.engine.emit("fill", {}, (1, columns), a.dtype, {"fill_value": zero})
+        transpose_a = transpose_b = False
+    batch = shape[:-2]
+    left, right = matrices(a, batch, transpose_a), matrices(b, batch, transpose_b)
+    if right.distinct == 1 and left.is_contiguous:
+        # One matrix serves the whole batch: the rows of all the left ones stand below each other.
+        count = left.count * left.rows
+        left = Matrices(a, count, left.columns, left.row_step, 1, (1,), (0,))
+        right = right.single()
+    return after.finish(product(left, right, shape, after))
+
+
+def product(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Tensor:
+    """The products of two batches of matrices with an epilogue, as a tensor of ``shape``.
+
+    An empty ``shape`` stands for (count, rows, columns).
+    """
+    engine, dtype = a.tensor.engine, a.tensor.dtype
+    rows, terms, columns = a.rows, a.columns, b.columns
+    count = a.count
+    shape = shape or (count, rows, columns)
+    if not math.prod(shape):
+        return engine.emit("fill", {}, shape, dtype, {"fill_value": 0.0 if a.tensor.kind == "float" else 0})
+    work = count * rows * terms * columns
+    if rows <= FEW_ROWS:
+        wide = _parts_width(terms)
+        if work > _SMALL and fits_tiles(engine, (count * rows, engine.device.layers, wide, columns)):
+            return _few_rows(a, b, shape, after, wide)
+    else:
+        bands = -(-rows // (engine.device.layers * _WIDEST))
+        lines = bands * engine.device.layers
+        width = -(-rows // lines)
+        fit = all(fits_tiles(engine, (count, lines, width, extent)) for extent in (terms, columns))
+        if work > _SMALL and fit:
+            return _many_rows(a, b, shape, after, (count, lines, width))
+    return _as_they_lie(a, b, shape, after)
+
+
+def _as_they_lie(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Tensor:
+    values: dict[str, ParameterValue] = {
+        "out_rows": a.rows,
+        "out_columns": b.columns,
+        "in_terms": a.columns,
+        "matrix_dims": padded_axes(a.dims, 1),
+        "a_matrix_strides": padded_axes(a.strides, 0),
+        "b_matrix_strides": padded_axes(b.strides, 0),
+        "a_row_step": a.row_step,
+        "a_column_step": a.column_step,
+        "b_row_step": b.row_step,
+        "b_column_step": b.column_step,
+        **after.parameters,
+    }
+    inputs = {"a": a.tensor, "b": b.tensor, **after.inputs}
+    defines = {"MATRIX_AXES": MATRIX_AXES, **after.defines}
+    return a.tensor.engine.emit("product", inputs, shape, a.tensor.dtype, values, defines)
+
+
+def _packed_right(b: Matrices) -> tuple[Tensor, int]:
+    """The right operand in texels of 4 columns, and the step from one matrix to the next in texels."""
+    if b.distinct == 1:
+        return packed(b.single(), pad_rows=True, pad_columns=True), 0
+    return packed(b, pad_rows=True, pad_columns=True), -(-b.rows // 4) * 4 * -(-b.columns // 4)
+
+
+def _many_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, places: tuple[int, int, int]) -> Tensor:
+    """As 1x1 convolution: 8 rows and 4 columns a fragment."""
+    engine, dtype = a.tensor.engine, a.tensor.dtype
+    in_shape, out_shape = (*places, a.columns), (*places, b.columns)
+    whole = places[1] * places[2] == a.rows
+    if whole and a.is_contiguous:
+        x = a.tensor.view(in_shape)
+    else:
+        aligned = a.column_step == 1 and not any(n % 4 for n in (a.columns, a.row_step, *a.strides))
+        values = a.parameters() | {"is_aligned": int(aligned)}
+        defines = {"MATRIX_AXES": MATRIX_AXES}
+        x = engine.emit("pack_rows", {"x": a.tensor}, in_shape, dtype, values, defines, layout="tiles")
+    weight, step = _packed_right(b)
+    values = in_parameters(x) | after.parameters | {"filter_step": step}
+    inputs = {"x": x, "filter": weight, **after.inputs}
+    tiles = engine.emit("pointwise", inputs, out_shape, dtype, values, after.defines, layout="tiles", tiled=("x",))
+    if whole:
+        return tiles.view(shape)
+    values = in_parameters(tiles) | {"in_rows": a.rows}
+    return engine.emit("unpack_rows", {"x": tiles}, shape, dtype, values, tiled=("x",))
+
+
+def _parts_width(terms: int) -> int:
+    """How many columns of partial sums, 8 in each: 4 to fill a block of fragments, more for long sums."""
+    return max(4, -(-terms // (4 * 8 * _LONGEST_CHUNK)))
+
+
+def _few_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, width: int) -> Tensor:
+    """Partial sums in one draw, their sums in another: a few rows alone would keep few fragments busy."""
+    engine, dtype = a.tensor.engine, a.tensor.dtype
+    left = packed(a, pad_rows=False, pad_columns=True)
+    weight, step = _packed_right(b)
+    blocks = -(-a.columns // 4)
+    layers = engine.device.layers
+    parts_shape = (a.count * a.rows, layers, width, b.columns)
+    values: dict[str, ParameterValue] = {
+        "in_rows": a.rows,
+        "in_blocks": blocks,
+        "filter_step": step,
+        "chunk": -(-blocks // (layers * width)),
+    }
+    parts = engine.emit("product_parts", {"a": left, "filter": weight}, parts_shape, dtype, values, layout="tiles")
+    tiled = dict(tiling(parts_shape, layers).parameters("in"))
+    inputs = {"x": parts, **after.inputs}
+    return engine.emit("product_sum", inputs, shape, dtype, tiled | after.parameters, after.defines, tiled=("x",))

@@ -1,0 +1,108 @@
+"""Operands of convolutions and matrix products in the shape that the shaders read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tfgl_shaders.assembly import ParameterValue
+
+from ..tensor import Shape, Tensor
+
+MATRIX_AXES = 4  # of the batch: a tensor of rank 6 has two more
+
+
+@dataclass(frozen=True, slots=True)
+class Matrices:
+    """A tensor seen as a batch of ``rows`` x ``columns`` matrices; steps count elements."""
+
+    tensor: Tensor
+    rows: int
+    columns: int
+    row_step: int
+    column_step: int
+    dims: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of matrices, repetitions included."""
+        return math.prod(self.dims)
+
+    @property
+    def distinct(self) -> int:
+        """Number of matrices that the tensor holds."""
+        return math.prod(n for n, step in zip(self.dims, self.strides, strict=True) if step)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the matrices lie in row-major order, one behind the other."""
+        plain = self.column_step == 1 and self.row_step == self.columns
+        return plain and self.distinct == self.count
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two ways of looking at one tensor differ."""
+        return (self.rows, self.columns, self.row_step, self.column_step, self.dims, self.strides)
+
+    def single(self) -> Matrices:
+        """The one matrix that all of the batch shares, without the batch."""
+        return Matrices(self.tensor, self.rows, self.columns, self.row_step, self.column_step, (1,), (0,))
+
+    def parameters(self) -> dict[str, ParameterValue]:
+        """Shader parameters for the include ``matrices`` and the steps inside a matrix."""
+        return {
+            "matrix_dims": padded_axes(self.dims, 1),
+            "matrix_strides": padded_axes(self.strides, 0),
+            "in_rows": self.rows,
+            "in_columns": self.columns,
+            "row_step": self.row_step,
+            "column_step": self.column_step,
+        }
+
+
+def padded_axes(values: Sequence[int], filler: int) -> tuple[int, ...]:
+    """``values`` for the batch axes with ``filler`` in front, up to the number that shaders loop over."""
+    return (filler,) * (MATRIX_AXES - len(values)) + tuple(values)
+
+
+def matrices(x: Tensor, batch: Shape, transposed: bool) -> Matrices:
+    """The last two axes of ``x`` as matrices, turned over if ``transposed``, broadcast over ``batch``."""
+    outer = (1,) * (len(batch) + 2 - x.ndim) + x.shape[:-2]
+    rows, columns = x.shape[-2:]
+    strides, step = [0] * len(batch), rows * columns
+    for axis in reversed(range(len(batch))):
+        strides[axis] = step if outer[axis] > 1 else 0
+        step *= outer[axis]
+    if transposed:
+        return Matrices(x, columns, rows, 1, columns, batch, tuple(strides))
+    return Matrices(x, rows, columns, columns, 1, batch, tuple(strides))
+
+
+def packed(operand: Matrices, *, pad_rows: bool, pad_columns: bool) -> Tensor:
+    """A flat tensor [count, rows, columns] with rows and columns filled up to multiples of 4 with zeros.
+
+    The tensor itself when it is that already; for weights it is made once.
+    """
+    rows = _up_to_four(operand.rows) if pad_rows else operand.rows
+    columns = _up_to_four(operand.columns) if pad_columns else operand.columns
+    x = operand.tensor
+    if operand.is_contiguous and (rows, columns) == (operand.rows, operand.columns):
+        return x
+    shape = (operand.count, rows, columns)
+    values = operand.parameters() | {"out_rows": rows, "out_columns": columns}
+    return x.engine.derive(
+        x,
+        ("packed", pad_rows, pad_columns, *operand.key),
+        lambda: x.engine.emit("pack_matrices", {"x": x}, shape, x.dtype, values, {"MATRIX_AXES": MATRIX_AXES}),
+    )
+
+
+def in_every_lane(x: Tensor) -> Tensor:
+    """The one element of ``x`` in the four lanes of one texel."""
+    return packed(Matrices(x, 1, 4, 0, 0, (1,), (1,)), pad_rows=False, pad_columns=True)
+
+
+def _up_to_four(extent: int) -> int:
+    return -(-extent // 4) * 4

@@ -1,0 +1,54 @@
+// The largest value (MAXIMUM) or the mean of each window; padding takes no part.
+#include "tile"
+#include "place"
+#ifdef MAXIMUM
+#ifdef INT_OUTPUT
+#define START VALUE4(-2147483647 - 1)
+#else
+#define START VALUE4(uintBitsToFloat(0xFF800000u))
+#endif
+// NaN is never replaced and replaces everything; GLSL's max would drop it.
+VALUE larger(VALUE v, VALUE most) {
+#ifdef INT_OUTPUT
+    return max(v, most);
+#else
+    return v > most || isnan(v) ? v : most;
+#endif
+}
+VALUE4 taken(VALUE4 so_far, VALUE4 v) {
+    return VALUE4(larger(v.x, so_far.x), larger(v.y, so_far.y), larger(v.z, so_far.z), larger(v.w, so_far.w));
+}
+#else
+#define START VALUE4(0)
+VALUE4 taken(VALUE4 so_far, VALUE4 v) {
+    return so_far + v;
+}
+int inside(int from, int extent, int limit) {
+    return min(from + extent, limit) - max(from, 0);
+}
+#endif
+void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
+    Place place = place_of(at);
+    int row = (place.n * in_blocks + place.block) * in_bands;
+    int top = place.band * LAYERS * stride_height - pad_top;
+    int left = at.x * stride_width - pad_left;
+    for (int r = 0; r < LAYERS; r++) rows[r] = START;
+    int first_column = max(left, 0);
+    int last_column = min(left + filter_width, in_width);
+    for (int dy = 0; dy < filter_height; dy++) {
+        int y = top + dy;
+        for (int x = first_column; x < last_column; x++) {
+            for (int r = 0; r < LAYERS; r++) {
+                int h = y + r * stride_height;
+                if (h >= 0 && h < in_height)
+                    rows[r] = taken(rows[r], x_tile(x, row + (h >> LAYERS_LOG2), h & (LAYERS - 1)));
+            }
+        }
+    }
+#ifndef MAXIMUM
+    for (int r = 0; r < LAYERS; r++) {
+        int count = (last_column - first_column) * inside(top + r * stride_height, filter_height, in_height);
+        rows[r] /= VALUE(count);
+    }
+#endif
+}

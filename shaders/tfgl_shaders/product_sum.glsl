@@ -1,0 +1,33 @@
+// flat [rows, in_channels]: the sums of what product_parts left, with bias and activation.
+#include "texel"
+#include "activation"
+VALUE4 total(int line, int block) {
+    VALUE4 sum = VALUE4(0);
+    for (int w = 0; w < in_width; w++) {
+        VALUE4 part = VALUE4(0);
+        for (int r = 0; r < LAYERS; r++) part += x_tile(w, line * in_blocks + block, r);
+        sum += part;
+    }
+    return activated(sum + bias_texel(block * bias_step), slopes(block));
+}
+VALUE lane(int line, int c) {
+    VALUE4 v = total(line, c >> 2);
+    c &= 3;
+    return c < 2 ? (c == 0 ? v.x : v.y) : (c == 2 ? v.z : v.w);
+}
+VALUE4 texel(int t) {
+    int i = t * 4;
+    int line = i / in_channels;
+    int c = i - line * in_channels;
+    if ((in_channels & 3) == 0) return total(line, c >> 2);
+    VALUE4 v = VALUE4(0);
+    for (int k = 0; k < 4; k++) {
+        VALUE one = lane(line, c);
+        if (k == 0) v.x = one;
+        else if (k == 1) v.y = one;
+        else if (k == 2) v.z = one;
+        else v.w = one;
+        if (++c == in_channels) { c = 0; line++; }
+    }
+    return v;
+}
