@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -27,6 +28,20 @@ from .gl.textures import Kind, TexturePool
 from .tensor import Shape, Tensor, Tiling, host_array, tiling
 
 _UNIFORM_BUFFERS_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRun:
+    """One `tfgl.run_kernel` as `tfgl.profile.profile` reports it; bytes and tensors as `tfgl.memory` counts them."""
+
+    name: str
+    elapsed_ms: float
+    input_shapes: Mapping[str, tuple[Shape, ...]]
+    output_shapes: tuple[Shape, ...]
+    bytes_added: int
+    total_bytes: int
+    tensors_added: int
+    total_tensors: int
 
 
 class Trace:
@@ -56,6 +71,8 @@ class Engine:
         self.upload_seconds = 0.0
         self.upload_bytes = 0
         self.draw_count = 0
+        self.kernel_log: list[KernelRun] | None = None
+        """Where `run_kernel` writes what it ran; None, as a rule, since each line waits for the device."""
         self._trace: Trace | None = None
         self._open_trace: Trace | None = None  # also while draws run outside it (`_alone`)
         self._uniforms: OrderedDict[bytes, moderngl.Buffer] = OrderedDict()
@@ -178,7 +195,8 @@ class Engine:
             self.pool.give(buffer.texture)
             buffer.texture = None
 
-    def _collect_dead(self) -> None:
+    def collect_dead(self) -> None:
+        """Return the textures of tensors that other threads let go."""
         while self._dead:
             buffer = self._dead.popleft()
             if buffer.texture is not None:
@@ -285,7 +303,7 @@ class Engine:
             self._trace.draws.append(draw)
         else:
             self.device.check()
-            self._collect_dead()
+            self.collect_dead()
             self._execute(draw)
 
     def program(self, draw: Draw) -> Program:
@@ -331,7 +349,7 @@ class Engine:
         if self._open_trace is not None:
             raise InvalidArgumentError("a trace is open already; traces do not nest")
         self.device.check()
-        self._collect_dead()
+        self.collect_dead()
         trace = self._trace = self._open_trace = Trace()
         try:
             yield trace

@@ -8,6 +8,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Literal, TypeVar
 
 from . import engine as engines
@@ -128,9 +129,47 @@ def run_kernel(
     engine = engines.current()
     outer, engine.node = engine.node, engine.node or name
     try:
+        if engine.kernel_log is not None:
+            return _logged(entry, arguments, engine, engine.kernel_log)
         return dispatch(entry, arguments)
     finally:
         engine.node = outer
+
+
+def _logged(
+    entry: Kernel, arguments: Mapping[str, Any], engine: engines.Engine, log: list[engines.KernelRun]
+) -> KernelResult:
+    """`dispatch`, timed and written down; kernels that this one runs are part of it, not lines of their own."""
+    finish = engine.device.gl.Finish
+    tensors, size = engine.live_tensors, engine.live_bytes
+    finish()
+    engine.kernel_log = None
+    start = perf_counter()
+    try:
+        result = dispatch(entry, arguments)
+    finally:
+        engine.kernel_log = log
+    finish()
+    inputs = {name: _shapes(arguments.get(_snake(name))) for name in entry.inputs}
+    outputs = result if isinstance(result, list) else [result]
+    log.append(
+        engines.KernelRun(
+            name=entry.name,
+            elapsed_ms=(perf_counter() - start) * 1e3,
+            input_shapes={name: shapes for name, shapes in inputs.items() if shapes},
+            output_shapes=tuple(tensor.shape for tensor in outputs),
+            bytes_added=engine.live_bytes - size,
+            total_bytes=engine.live_bytes,
+            tensors_added=engine.live_tensors - tensors,
+            total_tensors=engine.live_tensors,
+        )
+    )
+    return result
+
+
+def _shapes(value: object) -> tuple[tuple[int, ...], ...]:
+    tensors = value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(tensor.shape for tensor in tensors if isinstance(tensor, Tensor))
 
 
 def dispatch(entry: Kernel, arguments: Mapping[str, Any]) -> KernelResult:
