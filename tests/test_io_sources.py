@@ -51,10 +51,27 @@ def test_weights_in_a_subfolder(tmp_path: Path) -> None:
 
 
 def test_memory_maps_are_read_only_and_only_taken_where_aligned(tmp_path: Path) -> None:
-    example = plain()
-    weight = read_artifacts(example.write(tmp_path), memory_map=True).weights["w"]
-    assert type(weight) is np.ndarray and not weight.flags.writeable
-    assert read_artifacts(tmp_path).weights["w"].flags.writeable
+    entries = [
+        {"name": "a", "shape": [4], "dtype": "float32"},
+        {"name": "b", "shape": [3], "dtype": "bool"},
+        {"name": "misaligned", "shape": [1], "dtype": "float32"},
+        {"name": "straddling", "shape": [2], "dtype": "int32"},
+        {"name": "c", "shape": [2], "dtype": "int32"},
+    ]
+    data = bytes(range(16)) + b"\1\0\1" + bytes(range(20))
+    example = Example(
+        {
+            "modelTopology": {"node": []},
+            "weightsManifest": [{"paths": ["1", "2", "3"], "weights": entries}],
+        },
+        {"1": data[:16], "2": data[16:27], "3": data[27:]},
+    )
+    mapped = read_artifacts(example.write(tmp_path), memory_map=True).weights
+    copied = read_artifacts(tmp_path).weights
+    assert_same_weights(mapped, copied)
+    assert all(value.flags.writeable for value in copied.values())
+    assert {name for name, value in mapped.items() if not value.flags.writeable} == {"a", "c"}
+    assert all(type(value) is np.ndarray for value in mapped.values())
 
 
 def test_without_weights_no_shard_is_needed(tmp_path: Path) -> None:

@@ -176,6 +176,8 @@ class ShardStream:
 
     def region(self, count: int, alignment: int) -> tuple[Path, int] | None:
         """File and offset of the next ``count`` bytes, then skipped, when one file holds them aligned."""
+        if self._open is not None and self._offset == self._shards[self._index].size:
+            self._close()
         if self._open is None and not self._advance():
             return None
         shard = self._shards[self._index]
