@@ -38,8 +38,9 @@ vec4 smaller(vec4 x, vec4 y) {
 ivec4 larger(ivec4 x, ivec4 y) { return max(x, y); }
 ivec4 smaller(ivec4 x, ivec4 y) { return min(x, y); }
 
+// 0 for NaN, as in TensorFlow.js.
 vec4 signs(vec4 v) {
-    return choose(nan_lanes(v), v, vec4(greaterThan(v, vec4(0.0))) - vec4(lessThan(v, vec4(0.0))));
+    return vec4(greaterThan(v, vec4(0.0))) - vec4(lessThan(v, vec4(0.0)));
 }
 
 // sqrt(x^2 + y^2) without overflow in between.

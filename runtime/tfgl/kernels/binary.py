@@ -33,7 +33,7 @@ class Binary:
 
 
 def _compare(function: str) -> Binary:
-    return Binary(f"ivec4({function}(a, b))", f"ivec4({function}(a, b))", result="bool")
+    return Binary(f"ivec4({function}(a, b))", f"ivec4({function}(a, b))", result="bool", strings=True)
 
 
 def _logic(operator: str) -> Binary:

@@ -91,6 +91,7 @@ def as_floats(expression: str, *names: str) -> str:
 
 def emit_unary(rule: Unary, x: Tensor, parameters: dict[str, int | float] | None = None) -> Tensor:
     """``rule`` for every element of ``x``, a real tensor."""
+    dtype: DType
     if x.kind == "int" and rule.ints:
         expression, dtype = rule.ints, rule.result or "int32"
     else:
@@ -146,10 +147,10 @@ def clip_by_value(x: Tensor, *, clip_value_min: float, clip_value_max: float) ->
         "arithmetic",
     )
     if x.kind == "float":
-        bounds: dict[str, int | float] = {"clip_low": float(clip_value_min), "clip_high": float(clip_value_max)}
+        low, high = float(clip_value_min), float(clip_value_max)
     else:
-        bounds = {"clip_low": _as_int(clip_value_min), "clip_high": _as_int(clip_value_max)}
-    return emit_unary(rule, x, bounds)
+        low, high = _as_int(clip_value_min), _as_int(clip_value_max)
+    return emit_unary(rule, x, {"clip_low": low, "clip_high": high})
 
 
 def _as_int(bound: float) -> int:
@@ -205,8 +206,9 @@ def _filled(x: Tensor, value: int) -> Tensor:
             raise InvalidArgumentError("onesLike is not supported for string tensors")
         return engine.tensor(np.full(x.shape, b"", object), dtype="string")
     if x.dtype == "complex64":
-        parts = [engine.emit("fill", {}, x.shape, "float32", {"fill_value": float(part)}) for part in (value, 0)]
-        return Tensor(engine, x.shape, "complex64").adopt_parts(parts[0], parts[1])
+        real = engine.emit("fill", {}, x.shape, "float32", {"fill_value": float(value)})
+        imaginary = engine.emit("fill", {}, x.shape, "float32", {"fill_value": 0.0})
+        return Tensor(engine, x.shape, "complex64").adopt_parts(real, imaginary)
     number: int | float = float(value) if x.kind == "float" else value
     return engine.emit("fill", {}, x.shape, x.dtype, {"fill_value": number})
 
@@ -217,7 +219,7 @@ def cast(x: Tensor, *, dtype: str) -> Tensor:
 
     float32 to int32 drops the fraction; NaN becomes 0, and values beyond the
     range become its nearest end. To bool: whether it differs from zero (NaN
-    does). A complex tensor gives its real part.
+    does). Of a complex tensor only the real part counts, as in TensorFlow.js.
     """
     return cast_to(x, check_dtype(dtype))
 
@@ -234,8 +236,6 @@ def cast_to(x: Tensor, dtype: DType) -> Tensor:
         imaginary = engine.emit("fill", {}, x.shape, "float32", {"fill_value": 0.0})
         return Tensor(engine, x.shape, "complex64").adopt_parts(real, imaginary)
     if x.dtype == "complex64":
-        if dtype == "bool":
-            return emit_elementwise(x.parts, "ivec4(truth(a)) | ivec4(truth(b))", "bool", includes="arithmetic")
         return cast_to(x.parts[0], dtype)
     if dtype == "float32":
         return emit_elementwise([x], "vec4(a)", dtype)
