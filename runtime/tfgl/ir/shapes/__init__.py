@@ -1,4 +1,4 @@
-"""Pure shape rules: which shape a kernel's result has, and which arguments are impossible; no values, no GL."""
+"""Pure shape rules: the shape of a kernel's result, and which arguments are impossible; nothing of GL."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .rearrangement import (
     reshape,
     space_to_batch,
 )
-from .slicing import StridedSlice, slice_bounds, strided_slice
+from .slicing import StridedSlice, slice_bounds, strided_slice_plan
 
 __all__ = [
     "Convolution",
@@ -78,7 +78,7 @@ __all__ = [
     "slice_bounds",
     "space_to_batch",
     "split_sizes",
-    "strided_slice",
+    "strided_slice_plan",
     "strides_of",
     "tile_shape",
     "top_k_shape",

@@ -45,8 +45,7 @@ def broadcast_shapes(*shapes: Sequence[int]) -> Shape:
                 continue
             if out[axis] != 1:
                 raise InvalidArgumentError(
-                    "Operands could not be broadcast together with shapes "
-                    f"{' and '.join(map(shape_text, shapes))}."
+                    f"Operands could not be broadcast together with shapes {' and '.join(map(shape_text, shapes))}."
                 )
             out[axis] = extent
     return tuple(out)
@@ -84,9 +83,7 @@ def normalize_axis(axis: int, rank: int) -> int:
     """
     axis = int(axis)
     if not -rank <= axis < rank:
-        raise InvalidArgumentError(
-            f"All values in axis param must be in range [-{rank}, {rank}) but got axis {axis}"
-        )
+        raise InvalidArgumentError(f"All values in axis param must be in range [-{rank}, {rank}) but got axis {axis}")
     return axis % rank
 
 
@@ -133,9 +130,7 @@ def transposed_shape(shape: Sequence[int], perm: Sequence[int] | None = None) ->
     rank = len(shape)
     axes = tuple(reversed(range(rank))) if perm is None else tuple(int(axis) for axis in perm)
     if len(axes) != rank:
-        raise InvalidArgumentError(
-            f"Error in transpose: rank of input {rank} must match length of perm {axes}."
-        )
+        raise InvalidArgumentError(f"Error in transpose: rank of input {rank} must match length of perm {axes}.")
     for axis in axes:
         if not -rank <= axis < rank:
             raise InvalidArgumentError(

@@ -87,8 +87,7 @@ def parse_einsum(equation: str, shapes: Sequence[Sequence[int]]) -> Einsum:
         hidden = len(shape) - len(before) - len(after)
         if hidden < 0 or (hidden and not dots):
             raise InvalidArgumentError(
-                f"Expected einsum term {term!r} to label every axis of its tensor, which has shape "
-                f"{shape_text(shape)}"
+                f"Expected einsum term {term!r} to label every axis of its tensor, which has shape {shape_text(shape)}"
             )
         longest = max(longest, hidden)
         labels = (*before, *_ellipsis(hidden), *after)
@@ -127,7 +126,5 @@ def _ellipsis(count: int) -> tuple[str, ...]:
 def _term(term: str, equation: str) -> tuple[str, bool, str]:
     before, dots, after = term.partition("...")
     if not (before + after).isalpha() and before + after:
-        raise InvalidArgumentError(
-            f"einsum term {term!r} of {equation!r} may hold letters and one ellipsis (...)"
-        )
+        raise InvalidArgumentError(f"einsum term {term!r} of {equation!r} may hold letters and one ellipsis (...)")
     return before, bool(dots), after

@@ -280,9 +280,7 @@ def pool2d_geometry(
     channels_last = _channels_last("pool", data_format, 2)
     window = _extents("pool", "filterSize", filter_size, 2)
     channels = in_shape[-1 if channels_last else 1]
-    return _geometry(
-        "pool", in_shape, window, channels, strides, dilations, pad, dim_rounding_mode, channels_last
-    )
+    return _geometry("pool", in_shape, window, channels, strides, dilations, pad, dim_rounding_mode, channels_last)
 
 
 def pool3d_geometry(
@@ -304,9 +302,7 @@ def pool3d_geometry(
     channels_last = _channels_last("pool3d", data_format, 3)
     window = _extents("pool3d", "filterSize", filter_size, 3)
     channels = in_shape[-1 if channels_last else 1]
-    return _geometry(
-        "pool3d", in_shape, window, channels, strides, dilations, pad, dim_rounding_mode, channels_last
-    )
+    return _geometry("pool3d", in_shape, window, channels, strides, dilations, pad, dim_rounding_mode, channels_last)
 
 
 def _geometry(
@@ -325,9 +321,7 @@ def _geometry(
     spread = _extents(what, "dilations", 1 if dilations is None else dilations, rank)
     spatial = tuple(in_shape[1:-1] if channels_last else in_shape[2:])
     if any(n < 1 for n in window):
-        raise InvalidArgumentError(
-            f"Error in {what}: filter extents must be positive, got {shape_text(window)}"
-        )
+        raise InvalidArgumentError(f"Error in {what}: filter extents must be positive, got {shape_text(window)}")
     effective = tuple((n - 1) * d + 1 for n, d in zip(window, spread, strict=True))
     if rounding is not None and isinstance(pad, str):
         raise InvalidArgumentError(
@@ -386,9 +380,7 @@ def _explicit(
         for value in pair:
             if value != int(value):
                 mode = f" when using dimRoundingMode {rounding}" if rounding else ""
-                raise InvalidArgumentError(
-                    f"Error in {what}: pad must be an integer{mode} but got pad {value}."
-                )
+                raise InvalidArgumentError(f"Error in {what}: pad must be an integer{mode} but got pad {value}.")
             if value < 0:
                 raise InvalidArgumentError(f"Error in {what}: pad must not be negative but got pad {value}.")
     return [(int(first), int(last)) for first, last in values]
@@ -411,14 +403,10 @@ def _extents(what: str, name: str, value: Extents, rank: int) -> Shape:
     if len(values) == 1:
         values *= rank
     if len(values) != rank:
-        raise InvalidArgumentError(
-            f"Error in {what}: {name} takes 1 or {rank} numbers, got {shape_text(values)}"
-        )
+        raise InvalidArgumentError(f"Error in {what}: {name} takes 1 or {rank} numbers, got {shape_text(values)}")
     if any(v <= 0 for v in values):
         word = {"strides": "Strides", "dilations": "Dilated rates"}.get(name, name)
-        raise InvalidArgumentError(
-            f"Error in {what}: {word} should be larger than 0. Got {shape_text(values)}"
-        )
+        raise InvalidArgumentError(f"Error in {what}: {word} should be larger than 0. Got {shape_text(values)}")
     return values
 
 
@@ -426,9 +414,7 @@ def _channels_last(what: str, data_format: str, rank: int) -> bool:
     last, first = ("NHWC", "NCHW") if rank == 2 else ("NDHWC", "NCDHW")
     if data_format in (last, first):
         return data_format == last
-    raise InvalidArgumentError(
-        f"Error in {what}: Unknown dataFormat {data_format}; expected {last} or {first}"
-    )
+    raise InvalidArgumentError(f"Error in {what}: Unknown dataFormat {data_format}; expected {last} or {first}")
 
 
 def _check_rank(what: str, name: str, shape: Sequence[int], rank: int) -> None:

@@ -77,12 +77,11 @@ def crop_and_resize_shape(
     (5, 4, 4, 3)
     """
     if len(image) != 4:
-        raise InvalidArgumentError(
-            f"Error in cropAndResize: image must be rank 4, but got rank {len(image)}."
-        )
+        raise InvalidArgumentError(f"Error in cropAndResize: image must be rank 4, but got rank {len(image)}.")
     if len(boxes) != 2 or boxes[1] != 4:
         raise InvalidArgumentError(
-            f"Error in cropAndResize: boxes must be have size [{math.prod(box_ind)},4] but had shape {shape_text(boxes)}."
+            f"Error in cropAndResize: boxes must be have size [{math.prod(box_ind)},4] "
+            f"but had shape {shape_text(boxes)}."
         )
     if len(box_ind) != 1 or box_ind[0] != boxes[0]:
         raise InvalidArgumentError(

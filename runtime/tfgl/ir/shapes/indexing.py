@@ -12,7 +12,7 @@ from .axes import Shape, normalize_axis, shape_text
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """GatherV2 as x [batch, outer, extent, inner] and indices [batch, count] -> [batch, outer, count, inner]."""
+    """GatherV2: x as [batch, outer, extent, inner], indices [batch, count], result [batch, outer, count, inner]."""
 
     shape: Shape
     batch: int
@@ -41,9 +41,7 @@ def gather(x: Sequence[int], indices: Sequence[int], axis: int = 0, batch_dims: 
         raise InvalidArgumentError(f"batchDims ({batch}) must be less than or equal to axis ({axis}).")
     for k in range(batch):
         if x[k] != indices[k]:
-            raise InvalidArgumentError(
-                f"x.shape[{k}]: {x[k]} should be equal to indices.shape[{k}]: {indices[k]}."
-            )
+            raise InvalidArgumentError(f"x.shape[{k}]: {x[k]} should be equal to indices.shape[{k}]: {indices[k]}.")
     return Gather(
         (*x[:axis], *indices[batch:], *x[axis + 1 :]),
         math.prod(x[:batch]),
@@ -77,9 +75,7 @@ def gather_nd_shape(params: Sequence[int], indices: Sequence[int]) -> Shape:
     return shape
 
 
-def scatter_nd_dims(
-    indices: Sequence[int], updates: Sequence[int], shape: Sequence[int]
-) -> tuple[int, int, int]:
+def scatter_nd_dims(indices: Sequence[int], updates: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int]:
     """(axes an index names, number of updates, elements an update covers) of ScatterNd into ``shape``.
 
     Indices of rank 1 are scalar indices. InvalidArgumentError for shapes that do not fit.
@@ -93,9 +89,7 @@ def scatter_nd_dims(
             f"tf.scatterND() expects the {name} to be rank 1 or higher, but the rank was {rank}."
         )
     if not shape:
-        raise InvalidArgumentError(
-            f"Output rank must be greater or equal to 1, but got shape: {shape_text(shape)}"
-        )
+        raise InvalidArgumentError(f"Output rank must be greater or equal to 1, but got shape: {shape_text(shape)}")
     depth = indices[-1] if len(indices) > 1 else 1
     batch = len(indices) - 1 if len(indices) > 1 else 1
     error = (
@@ -111,9 +105,7 @@ def scatter_nd_dims(
         raise InvalidArgumentError(f"{error} update.rank != {batch + len(shape) - depth}")
     for k, extent in enumerate(updates):
         if k < batch and extent != indices[k]:
-            raise InvalidArgumentError(
-                f"{error} updates.shape[{k}] ({extent}) != indices.shape[{k}] ({indices[k]})."
-            )
+            raise InvalidArgumentError(f"{error} updates.shape[{k}] ({extent}) != indices.shape[{k}] ({indices[k]}).")
         if k >= batch and extent != shape[k - batch + depth]:
             raise InvalidArgumentError(
                 f"{error} updates.shape[{k}] ({extent}) != shape[{k}] ({shape[k - batch + depth]})"
@@ -121,9 +113,7 @@ def scatter_nd_dims(
     count = math.prod(indices[:batch])
     inner = math.prod(shape[depth:])
     if count and inner and not math.prod(shape):
-        raise InvalidArgumentError(
-            f"Indices specified for empty output. indices shape: {shape_text(indices)}"
-        )
+        raise InvalidArgumentError(f"Indices specified for empty output. indices shape: {shape_text(indices)}")
     return depth, count, inner
 
 
@@ -149,7 +139,5 @@ def top_k_shape(x: Sequence[int], k: int) -> Shape:
     if k < 0:
         raise InvalidArgumentError(f"'k' passed to topk() must be >= 0 but got {k}")
     if k > x[-1]:
-        raise InvalidArgumentError(
-            f"'k' passed to topk() must be <= the last dimension ({x[-1]}) but got {k}"
-        )
+        raise InvalidArgumentError(f"'k' passed to topk() must be <= the last dimension ({x[-1]}) but got {k}")
     return (*x[:-1], int(k))

@@ -33,8 +33,8 @@ def concat_shape(shapes: Sequence[Sequence[int]], axis: int = 0) -> tuple[Shape,
             )
         if any(n != m for other, (n, m) in enumerate(zip(shape, first, strict=True)) if other != where):
             raise InvalidArgumentError(
-                f"Error in concat{rank}D: Shape of tensors[{k}] ({shape_text(shape)}) does not match the shape of "
-                f"the rest ({shape_text(first)}) along the non-concatenated axis {k}."
+                f"Error in concat{rank}D: Shape of tensors[{k}] ({shape_text(shape)}) does not match "
+                f"the shape of the rest ({shape_text(first)}) along the non-concatenated axis {k}."
             )
     return (*first[:where], sum(shape[where] for shape in shapes), *first[where + 1 :]), where
 
@@ -68,13 +68,11 @@ def unpack_shape(shape: Sequence[int], axis: int = 0) -> tuple[Shape, int, int]:
     return (*shape[:where], *shape[where + 1 :]), shape[where], where
 
 
-def split_sizes(
-    shape: Sequence[int], num_or_size_splits: int | Sequence[int], axis: int = 0
-) -> tuple[Shape, int]:
-    """(extent of each part along the axis, ``axis`` from the front); one size may be -1.
+def split_sizes(shape: Sequence[int], num_or_size_splits: int | Sequence[int], axis: int = 0) -> Shape:
+    """The extent of each part along ``axis``; one size may be -1.
 
     >>> split_sizes((2, 9), 3, 1), split_sizes((2, 9), [4, -1], 1)
-    (((3, 3, 3), 1), ((4, 5), 1))
+    ((3, 3, 3), (4, 5))
     """
     where = normalize_axis(axis, len(shape))
     extent = shape[where]
@@ -84,7 +82,7 @@ def split_sizes(
             raise InvalidArgumentError(
                 f"Number of splits must evenly divide the axis. {count} parts of an axis of {extent}"
             )
-        return (extent // count,) * count, where
+        return (extent // count,) * count
     sizes = [int(size) for size in num_or_size_splits]
     if sum(size == -1 for size in sizes) > 1:
         raise InvalidArgumentError("There should be only one negative value in split array.")
@@ -95,7 +93,7 @@ def split_sizes(
             f"The sum of sizes must match the size of the axis dimension. Got {shape_text(num_or_size_splits)} "
             f"for an axis of {extent}"
         )
-    return tuple(sizes), where
+    return tuple(sizes)
 
 
 def pad_shape(shape: Sequence[int], paddings: Sequence[Sequence[int]], mode: str | None = None) -> Shape:
@@ -110,9 +108,7 @@ def pad_shape(shape: Sequence[int], paddings: Sequence[Sequence[int]], mode: str
     if mode not in (None, "reflect", "symmetric"):
         raise InvalidArgumentError(f"Invalid mode. Mode must be either reflect or symmetric. Got {mode}.")
     if len(paddings) != len(shape):
-        raise InvalidArgumentError(
-            f"Padding doesn't match input. Must be {len(shape)} pairs, got {len(paddings)}"
-        )
+        raise InvalidArgumentError(f"Padding doesn't match input. Must be {len(shape)} pairs, got {len(paddings)}")
     for axis, (extent, pair) in enumerate(zip(shape, paddings, strict=True)):
         if len(pair) != 2 or pair[0] < 0 or pair[1] < 0:
             raise InvalidArgumentError(

@@ -36,9 +36,7 @@ def reshape(shape: Sequence[int], target: Sequence[int]) -> Shape:
                 f"Cannot infer the missing size in [{shape_text(target)}] when there are 0 elements"
             )
         elif size % known:
-            raise InvalidArgumentError(
-                f"The implicit shape can't be a fractional number. Got {size} / {known}"
-            )
+            raise InvalidArgumentError(f"The implicit shape can't be a fractional number. Got {size} / {known}")
         else:
             wanted[unknown[0]] = size // known
     elif known != size:
@@ -82,7 +80,7 @@ def range_length(start: float, stop: float, step: float) -> tuple[int, float]:
 
 @dataclass(frozen=True, slots=True)
 class Rearrangement:
-    """reshape to ``reshaped``, transpose by ``perm``, reshape to ``permuted_shape``, with a pad before or a slice after.
+    """Reshape to ``reshaped``, transpose by ``perm``, reshape to ``permuted_shape``.
 
     SpaceToBatchND pads by ``paddings`` first. BatchToSpaceND afterwards takes
     ``begin``, ``size``; in the other one these cover everything.
@@ -122,8 +120,8 @@ def space_to_batch(
     padded = tuple(n + a + b for n, (a, b) in zip(shape, pairs, strict=True))
     if any(n % block for n, block in zip(padded[1:], blocks, strict=False)):
         raise InvalidArgumentError(
-            f"input spatial dimensions {shape_text(shape[1:])} with paddings {shape_text([n for p in paddings for n in p])} "
-            f"must be divisible by blockShapes {shape_text(blocks)}"
+            f"input spatial dimensions {shape_text(shape[1:])} with paddings "
+            f"{shape_text([n for pair in paddings for n in pair])} must be divisible by blockShapes {shape_text(blocks)}"
         )
     rest = padded[1 + rank :]
     reshaped = [padded[0]]
@@ -143,9 +141,7 @@ def space_to_batch(
     return Rearrangement(pairs, (*reshaped, *rest), perm, out, (0,) * len(out), out)
 
 
-def batch_to_space(
-    shape: Sequence[int], block_shape: Sequence[int], crops: Sequence[Sequence[int]]
-) -> Rearrangement:
+def batch_to_space(shape: Sequence[int], block_shape: Sequence[int], crops: Sequence[Sequence[int]]) -> Rearrangement:
     """BatchToSpaceND as reshape, transpose, reshape, slice.
 
     https://www.tensorflow.org/api_docs/python/tf/batch_to_space
@@ -156,13 +152,9 @@ def batch_to_space(
     blocks = tuple(int(n) for n in block_shape)
     rank, product = len(blocks), math.prod(blocks)
     if len(shape) < 1 + rank:
-        raise InvalidArgumentError(
-            f"input rank is {len(shape)} but should be > than blockShape.length {rank}"
-        )
+        raise InvalidArgumentError(f"input rank is {len(shape)} but should be > than blockShape.length {rank}")
     if len(crops) != rank:
-        raise InvalidArgumentError(
-            f"crops.length is {len(crops)} but should be equal to blockShape.length  {rank}"
-        )
+        raise InvalidArgumentError(f"crops.length is {len(crops)} but should be equal to blockShape.length  {rank}")
     _check_pairs("crops", blocks, crops)
     if shape[0] % product:
         raise InvalidArgumentError(
@@ -194,9 +186,7 @@ def _check_pairs(name: str, blocks: Sequence[int], pairs: Sequence[Sequence[int]
     if any(n < 1 for n in blocks):
         raise InvalidArgumentError(f"blockShape must be positive, got {shape_text(blocks)}")
     if any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
-        raise InvalidArgumentError(
-            f"{name} must be pairs of numbers of 0 or more, got {[list(p) for p in pairs]}"
-        )
+        raise InvalidArgumentError(f"{name} must be pairs of numbers of 0 or more, got {[list(p) for p in pairs]}")
 
 
 def depth_to_space_shape(shape: Sequence[int], block_size: int, data_format: str = "NHWC") -> Shape:

@@ -26,7 +26,8 @@ def slice_bounds(
     for name, values in (("begin", begins), ("size", sizes)):
         if len(values) > rank:
             raise InvalidArgumentError(
-                f"Error in slice{rank}D: Length of {name} {shape_text(values)} must match the rank of the array ({rank})."
+                f"Error in slice{rank}D: Length of {name} {shape_text(values)} must match "
+                f"the rank of the array ({rank})."
             )
     begins += [0] * (rank - len(begins))
     sizes += [-1] * (rank - len(sizes))
@@ -51,25 +52,25 @@ def slice_bounds(
 class StridedSlice:
     """A strided slice with masks resolved; the tuples have one entry an axis of the input.
 
-    Element i of ``sizes[axis]`` comes from ``begin[axis] + i * strides[axis]``.
+    Element i of ``counts[axis]`` comes from ``begin[axis] + i * strides[axis]``.
     ``shape`` has the new axes and lacks the shrunk ones; its elements are those
-    of ``sizes`` in the same order.
+    of ``counts`` in the same order.
     """
 
     begin: Shape
     end: Shape
     strides: Shape
-    sizes: Shape
+    counts: Shape
     shape: Shape
 
     def is_whole(self, shape: Sequence[int]) -> bool:
         """Whether it takes every element in order, so that the result is a view."""
-        return self.sizes == tuple(shape) and all(
-            step == 1 or size <= 1 for step, size in zip(self.strides, self.sizes, strict=True)
+        return self.counts == tuple(shape) and all(
+            step == 1 or size <= 1 for step, size in zip(self.strides, self.counts, strict=True)
         )
 
 
-def strided_slice(
+def strided_slice_plan(
     shape: Sequence[int],
     begin: Sequence[int],
     end: Sequence[int],
@@ -87,9 +88,9 @@ def strided_slice(
     InvalidArgumentError for a stride of 0, an index out of range, or more
     entries than axes.
 
-    >>> strided_slice((4, 5), [1, 0], [3, 0], [1, 1], end_mask=2).shape
+    >>> strided_slice_plan((4, 5), [1, 0], [3, 0], [1, 1], end_mask=2).shape
     (2, 5)
-    >>> strided_slice((4, 5), [-1], [0], [1], shrink_axis_mask=1).shape
+    >>> strided_slice_plan((4, 5), [-1], [0], [1], shrink_axis_mask=1).shape
     (5,)
     """
     count = len(begin)
@@ -146,10 +147,8 @@ def strided_slice(
             size = max(0, math.ceil((last - first) / step))
             axes.append((first, last, step, size))
             out.append(size)
-    starts, ends, every, sizes = (
-        (tuple(column) for column in zip(*axes, strict=True)) if axes else ((), (), (), ())
-    )
-    return StridedSlice(starts, ends, every, sizes, tuple(out))
+    starts, ends, every, counts = (tuple(column) for column in zip(*axes, strict=True)) if axes else ((), (), (), ())
+    return StridedSlice(starts, ends, every, counts, tuple(out))
 
 
 def _clamped(index: int, extent: int, low: int, high: int) -> int:
