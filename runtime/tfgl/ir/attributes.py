@@ -130,9 +130,7 @@ def decode_attr(encoded: Mapping[str, Any], place: str) -> AttrValue:
         if kind in encoded:
             return decode(encoded[kind], place)
     if "list" not in encoded:
-        raise ModelFormatError(
-            f"{place}: expected one of {', '.join(_DECODERS)} or list, got {_shown(encoded)}"
-        )
+        raise ModelFormatError(f"{place}: expected one of {', '.join(_DECODERS)} or list, got {_shown(encoded)}")
     fields = expect(encoded["list"], dict, place)
     for kind, decode in _DECODERS.items():
         if kind in fields:

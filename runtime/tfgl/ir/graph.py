@@ -67,9 +67,7 @@ class FunctionName(str):
 
 
 # `None` is the shape of unknown rank; a dimension of -1 is unknown.
-AttrValue = (
-    bytes | bool | int | float | DataType | Shape | None | np.ndarray[Any, Any] | FunctionName | list[Any]
-)
+AttrValue = bytes | bool | int | float | DataType | Shape | None | np.ndarray[Any, Any] | FunctionName | list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +245,7 @@ class Graph:
         try:
             return self.nodes[name]
         except KeyError:
-            raise InvalidArgumentError(
-                f"the graph has no node {name!r}; it has {_some(self.nodes)}"
-            ) from None
+            raise InvalidArgumentError(f"the graph has no node {name!r}; it has {_some(self.nodes)}") from None
 
     def input_edge(self, key: str) -> Edge:
         """The edge that a caller means by a signature key, a node's name, or ``name:0``.
@@ -280,9 +276,7 @@ class Graph:
             edge = Edge.parse(key)
         except ModelFormatError:
             edge = None
-        known = edge is not None and (
-            edge.node in self.nodes or any(i.edge == edge for i in entries.values())
-        )
+        known = edge is not None and (edge.node in self.nodes or any(i.edge == edge for i in entries.values()))
         if edge is None or not known:
             raise InvalidArgumentError(
                 f"the graph has no {kind} {key!r}; its {kind}s are {_some(entries)}, and node names will do"
@@ -330,9 +324,7 @@ class Graph:
     def _sources(self, name: str) -> list[str]:
         node = self.nodes[name]
         names = [edge.node for edge in node.inputs] + list(node.control_inputs)
-        return [
-            source for source in names if source in self.nodes and self.nodes[source].op != "NextIteration"
-        ]
+        return [source for source in names if source in self.nodes and self.nodes[source].op != "NextIteration"]
 
     def prune(self, outputs: Iterable[str], feeds: Iterable[str] = (), *, control: bool = True) -> Graph:
         """The part of the graph that ``outputs`` need, when the nodes of ``feeds`` are given.

@@ -128,11 +128,13 @@ def equal(call: Call) -> Value:
     return binary(call, call.node.op, a, b)
 
 
-@lower("ApproximateEqual", inputs=2, kernels=("Sub", "Abs", "Less"))
+@lower("ApproximateEqual", inputs=2, kernels=("Sub", "Abs", "Cast", "Less"))
 def approximate_equal(call: Call) -> Value:
     """|a - b| < tolerance."""
     a, b = call.inputs
     distance = unary(call, "Abs", binary(call, "Sub", a, b))
+    if distance.dtype != "float32":
+        distance = call.one("Cast", {"x": distance}, dtype="float32")
     return binary(call, "Less", distance, scalar_like(call, call.number("tolerance", 1e-5), distance))
 
 

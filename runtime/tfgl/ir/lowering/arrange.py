@@ -18,9 +18,9 @@ def axis_of(axis: int, rank: int) -> int:
     >>> axis_of(-1, 3)
     2
     """
-    if not -rank <= axis < max(rank, 1):
+    if not -rank <= axis < rank:
         raise InvalidArgumentError(f"axis {axis} does not exist in a tensor of rank {rank}")
-    return axis % rank if rank else 0
+    return axis % rank
 
 
 def reshape(call: Call, x: Value, shape: Sequence[int]) -> Value:

@@ -65,9 +65,7 @@ def fused_conv2d(call: Call) -> Value:
     return run_fused(
         call,
         plain=lambda: _conv2d(call, x, filter_, attrs, first),
-        fused=lambda inputs, more: call.one(
-            "FusedConv2D", {"x": x, "filter": filter_, **inputs}, **attrs, **more
-        ),
+        fused=lambda inputs, more: call.one("FusedConv2D", {"x": x, "filter": filter_, **inputs}, **attrs, **more),
         one_kernel=not (first or grouped),
         channels_first=first,
     )
@@ -154,9 +152,7 @@ def _dilated(call: Call, filter_: Value, dilations: Sequence[int]) -> Value:
         before, after = tuple(filter_.shape[:axis]), tuple(filter_.shape[axis + 1 :])
         outer, inner = math.prod(before), math.prod(after)
         spread = reshape(call, filter_, (outer * taps, 1, inner))
-        spread = call.one(
-            "PadV2", {"x": spread}, paddings=[[0, 0], [0, dilation - 1], [0, 0]], constantValue=0
-        )
+        spread = call.one("PadV2", {"x": spread}, paddings=[[0, 0], [0, dilation - 1], [0, 0]], constantValue=0)
         spread = reshape(call, spread, (*before, taps * dilation, *after))
         extent = [*before, (taps - 1) * dilation + 1, *after]
         filter_ = call.one("Slice", {"x": spread}, begin=[0] * 4, size=extent)

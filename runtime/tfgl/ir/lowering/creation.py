@@ -39,17 +39,13 @@ def range_op(call: Call) -> Value:
     start, stop, step = (call.host_scalar(i) for i in range(3))
     if step == 0:
         raise InvalidArgumentError("delta must not be 0")
-    return call.one(
-        "Range", {}, start=start, stop=stop, step=step, dtype=call.dtype("Tidx", call.inputs[0].dtype)
-    )
+    return call.one("Range", {}, start=start, stop=stop, step=step, dtype=call.dtype("Tidx", call.inputs[0].dtype))
 
 
 @lower("LinSpace", inputs=3, kernels=("LinSpace",), host=(0, 1, 2))
 def lin_space(call: Call) -> Value:
     """``num`` numbers from start to stop, both included."""
-    return call.one(
-        "LinSpace", {}, start=call.host_scalar(0), stop=call.host_scalar(1), num=call.host_integer(2)
-    )
+    return call.one("LinSpace", {}, start=call.host_scalar(0), stop=call.host_scalar(1), num=call.host_integer(2))
 
 
 @lower("OneHot", inputs=4, kernels=("OneHot", "Transpose"), host=(1, 2, 3))

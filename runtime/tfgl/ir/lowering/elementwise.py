@@ -109,9 +109,7 @@ def clip_by_value(call: Call) -> Value:
     """Bounds are scalars, or tensors that broadcast with the values."""
     x, low, high = call.inputs
     if np.prod(low.shape) == 1 and np.prod(high.shape) == 1:
-        return call.one(
-            "ClipByValue", {"x": x}, clipValueMin=call.host_scalar(1), clipValueMax=call.host_scalar(2)
-        )
+        return call.one("ClipByValue", {"x": x}, clipValueMin=call.host_scalar(1), clipValueMax=call.host_scalar(2))
     return binary(call, "Maximum", binary(call, "Minimum", x, high), low)
 
 

@@ -73,15 +73,11 @@ def einsum(call: Call) -> Value:
         before, dots, after = term.partition("...")
         count = len(tensor.shape) - len(before) - len(after)
         if count < 0 or (not dots and count):
-            raise InvalidArgumentError(
-                f"term {term!r} of {equation!r} does not fit shape {list(tensor.shape)}"
-            )
+            raise InvalidArgumentError(f"term {term!r} of {equation!r} does not fit shape {list(tensor.shape)}")
         covered.append(tuple(tensor.shape[len(before) : len(before) + count]))
     common = broadcast_shape(*covered)
     if len(common) > len(free):
-        raise ModelFormatError(
-            f"{call.node}: equation {equation!r} stands for more axes than there are letters"
-        )
+        raise ModelFormatError(f"{call.node}: equation {equation!r} stands for more axes than there are letters")
     letters = "".join(free[: len(common)])
     for i, (term, dims) in enumerate(zip(terms, covered, strict=True)):
         own = letters[len(letters) - len(dims) :]

@@ -35,9 +35,7 @@ def fused_batch_norm(call: Call) -> list[Value | None]:
         others = [i for i in range(rank) if i != axis]
         count = math.prod(x.shape[i] for i in others)
         kept = call.one("Mean", {"x": x}, axis=others, keepDims=True)
-        spread = call.one(
-            "Mean", {"x": binary(call, "SquaredDifference", x, kept)}, axis=others, keepDims=True
-        )
+        spread = call.one("Mean", {"x": binary(call, "SquaredDifference", x, kept)}, axis=others, keepDims=True)
         batch_mean, batch_variance = (reshape(call, value, (x.shape[axis],)) for value in (kept, spread))
         outputs = _running(call, (mean, variance), (batch_mean, batch_variance), count)
         mean, variance = batch_mean, batch_variance

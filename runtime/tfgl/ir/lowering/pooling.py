@@ -32,9 +32,7 @@ def _pooled(call: Call, kernel: str, window: list[int], strides: list[int], firs
 def pool(call: Call) -> Value:
     """Window and strides are attributes."""
     first = is_channels_first(call)
-    return _pooled(
-        call, call.node.op, spatial(call, "ksize", 4, first), spatial(call, "strides", 4, first), first
-    )
+    return _pooled(call, call.node.op, spatial(call, "ksize", 4, first), spatial(call, "strides", 4, first), first)
 
 
 @lower("MaxPoolV2", inputs=3, kernels=("MaxPool", "Transpose"), host=(1, 2))
@@ -42,8 +40,7 @@ def max_pool_v2(call: Call) -> Value:
     """Window and strides are inputs."""
     first = is_channels_first(call)
     window, strides = (
-        split_spatial(call, name, call.host_integers(i), first, 4)
-        for i, name in ((1, "ksize"), (2, "strides"))
+        split_spatial(call, name, call.host_integers(i), first, 4) for i, name in ((1, "ksize"), (2, "strides"))
     )
     return _pooled(call, "MaxPool", window, strides, first)
 
@@ -52,9 +49,7 @@ def max_pool_v2(call: Call) -> Value:
 def pool3d(call: Call) -> Value:
     """Pooling over depth, height and width."""
     first = is_channels_first(call, "NDHWC")
-    return _pooled(
-        call, call.node.op, spatial(call, "ksize", 5, first), spatial(call, "strides", 5, first), first
-    )
+    return _pooled(call, call.node.op, spatial(call, "ksize", 5, first), spatial(call, "strides", 5, first), first)
 
 
 @lower("MaxPoolWithArgmax", inputs=1, kernels=("MaxPoolWithArgmax",))

@@ -14,9 +14,7 @@ from .registry import lower
 _KERNELS = ("Minimum", "Maximum", "Sub", "Multiply", "Add", "Floor")
 
 
-@lower(
-    "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel", inputs=3, kernels=_KERNELS, host=(1, 2)
-)
+@lower("FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel", inputs=3, kernels=_KERNELS, host=(1, 2))
 def fake_quant_vars(call: Call) -> Value:
     """The range is in inputs: scalars, or one number per channel of the last axis."""
     return _fake_quant(call, call.host(1), call.host(2))
@@ -32,8 +30,16 @@ def fake_quant_args(call: Call) -> Value:
 def _fake_quant(call: Call, low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> Value:
     """As TensorFlow's fake_quant_ops_functor.h: the range moves until zero is exact, values are rounded."""
     x = call.inputs[0]
+    bits = call.integer("num_bits", 8)
+    if not 2 <= bits <= 16:
+        raise InvalidArgumentError(f"num_bits must lie between 2 and 16, got {bits}")
+    channels = (x.shape[-1],) if x.shape else ()
+    if low.shape != high.shape or low.shape not in ((), channels) or {low.dtype.kind, high.dtype.kind} != {"f"}:
+        raise InvalidArgumentError(
+            f"min and max must be floats of shape [] or {list(channels)}, got {list(low.shape)}, {list(high.shape)}"
+        )
     lowest = 1.0 if call.flag("narrow_range") else 0.0
-    highest = float((1 << call.integer("num_bits", 8)) - 1)
+    highest = float((1 << bits) - 1)
     low32, high32 = low.astype(np.float32), high.astype(np.float32)
     if np.any(low32 > high32):
         raise InvalidArgumentError(f"min {low32} must not exceed max {high32}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-
-import numpy as np
 
 from ...errors import InvalidArgumentError
 from .arithmetic import truncate_div
@@ -17,8 +16,7 @@ _AXES = {"Max": "reductionIndices"}
 
 
 def _axes(call: Call, x: Value) -> list[int]:
-    axes = sorted({axis_of(axis, len(x.shape)) for axis in call.host_integers(1)})
-    return axes if x.shape else []
+    return sorted({axis_of(axis, len(x.shape)) for axis in call.host_integers(1)})
 
 
 @lower("Sum", inputs=2, kernels=("Sum",), host=(1,))
@@ -124,10 +122,10 @@ def unsorted_segment_sum(call: Call) -> Value:
 def segment_sum(call: Call) -> Value:
     """As UnsortedSegmentSum with ascending ids, the last of which tells how many segments there are."""
     x, ids = call.inputs
-    known = call.host(1).reshape(-1)
-    if np.any(np.diff(known) < 0):
+    known = call.host_integers(1)
+    if any(a > b for a, b in itertools.pairwise(known)):
         raise InvalidArgumentError("segment ids must ascend")
-    count = int(known[-1]) + 1 if known.size else 0
+    count = known[-1] + 1 if known else 0
     return call.one("UnsortedSegmentSum", {"x": x, "segmentIds": ids}, numSegments=count)
 
 

@@ -22,16 +22,12 @@ def reshape_op(call: Call) -> Value:
         if known == 0 and size == 0:
             resolved = 0
         elif known <= 0 or size % known:
-            raise InvalidArgumentError(
-                f"shape {list(x.shape)} cannot become {shape}: {size} is no multiple of {known}"
-            )
+            raise InvalidArgumentError(f"shape {list(x.shape)} cannot become {shape}: {size} is no multiple of {known}")
         else:
             resolved = size // known
         shape = [resolved if n == -1 else n for n in shape]
     if any(n < 0 for n in shape) or math.prod(shape) != size:
-        raise InvalidArgumentError(
-            f"shape {list(x.shape)} cannot become {shape}: the numbers of elements differ"
-        )
+        raise InvalidArgumentError(f"shape {list(x.shape)} cannot become {shape}: the numbers of elements differ")
     return reshape(call, x, shape)
 
 
@@ -43,9 +39,7 @@ def squeeze(call: Call) -> Value:
     dims = call.integers("squeeze_dims", call.integers("axis", []))
     axes = {axis_of(axis, rank) for axis in dims} or {i for i in range(rank) if x.shape[i] == 1}
     if any(x.shape[axis] != 1 for axis in axes):
-        raise InvalidArgumentError(
-            f"axes {sorted(axes)} of shape {list(x.shape)} cannot be squeezed, not being 1"
-        )
+        raise InvalidArgumentError(f"axes {sorted(axes)} of shape {list(x.shape)} cannot be squeezed, not being 1")
     return reshape(call, x, [size for i, size in enumerate(x.shape) if i not in axes])
 
 
@@ -62,7 +56,7 @@ def ensure_shape(call: Call) -> Value:
     """The input itself, whose shape must fit the attribute ``shape``."""
     x = call.inputs[0]
     wanted = call.host_integers(1) if len(call.inputs) > 1 else call.attr("shape")
-    if wanted is None:
+    if not isinstance(wanted, (list, tuple)):
         return x
     fits = len(wanted) == len(x.shape) and all(w in (-1, n) for w, n in zip(wanted, x.shape, strict=True))
     if not fits:
@@ -116,9 +110,7 @@ def strided_slice(call: Call) -> Value:
 def _pairs(call: Call, i: int, rank: int) -> list[list[int]]:
     array = call.host(i)
     if array.shape != (rank, 2) or array.dtype.kind not in "iu":
-        raise InvalidArgumentError(
-            f"input {i} must be {rank} pairs of integers, got shape {list(array.shape)}"
-        )
+        raise InvalidArgumentError(f"input {i} must be {rank} pairs of integers, got shape {list(array.shape)}")
     return [[int(a), int(b)] for a, b in array]
 
 
@@ -181,8 +173,10 @@ def _reverse(call: Call, axes: list[int]) -> Value:
 @lower("Roll", inputs=3, kernels=("Slice", "Concat"), host=(1, 2))
 def roll(call: Call) -> Value:
     """Elements shifted along axes; what leaves at one end enters at the other."""
-    x = call.inputs[0]
-    for shift, given in zip(call.host_integers(1), call.host_integers(2), strict=True):
+    x, shifts, axes = call.inputs[0], call.host_integers(1), call.host_integers(2)
+    if len(shifts) != len(axes):
+        raise InvalidArgumentError(f"shifts {shifts} and axes {axes} must be as many")
+    for shift, given in zip(shifts, axes, strict=True):
         axis = axis_of(given, len(x.shape))
         size = x.shape[axis]
         step = shift % size if size else 0
@@ -201,18 +195,14 @@ def roll(call: Call) -> Value:
 def space_to_batch_nd(call: Call) -> Value:
     """Blocks of the padded space become batches."""
     block = call.host_integers(1)
-    return call.one(
-        "SpaceToBatchND", {"x": call.inputs[0]}, blockShape=block, paddings=_pairs(call, 2, len(block))
-    )
+    return call.one("SpaceToBatchND", {"x": call.inputs[0]}, blockShape=block, paddings=_pairs(call, 2, len(block)))
 
 
 @lower("BatchToSpaceND", inputs=3, kernels=("BatchToSpaceND",), host=(1, 2))
 def batch_to_space_nd(call: Call) -> Value:
     """The reverse of SpaceToBatchND, cropped."""
     block = call.host_integers(1)
-    return call.one(
-        "BatchToSpaceND", {"x": call.inputs[0]}, blockShape=block, crops=_pairs(call, 2, len(block))
-    )
+    return call.one("BatchToSpaceND", {"x": call.inputs[0]}, blockShape=block, crops=_pairs(call, 2, len(block)))
 
 
 @lower("SpaceToBatch", inputs=2, kernels=("SpaceToBatchND",), host=(1,))
@@ -249,15 +239,11 @@ def space_to_depth(call: Call) -> Value:
         raise InvalidArgumentError(f"blocks of {block} need images of rank 4, got shape {list(x.shape)}")
     batch, height, width, channels = (x.shape[i] for i in ((0, 2, 3, 1) if first else (0, 1, 2, 3)))
     if height % block or width % block:
-        raise InvalidArgumentError(
-            f"height {height} and width {width} must be multiples of block size {block}"
-        )
+        raise InvalidArgumentError(f"height {height} and width {width} must be multiples of block size {block}")
     rows, columns = height // block, width // block
     if first:
         split = (batch, channels, rows, block, columns, block)
         moved = transpose(call, reshape(call, x, split), (0, 3, 5, 1, 2, 4))
         return reshape(call, moved, (batch, block * block * channels, rows, columns))
-    moved = transpose(
-        call, reshape(call, x, (batch, rows, block, columns, block, channels)), (0, 1, 3, 2, 4, 5)
-    )
+    moved = transpose(call, reshape(call, x, (batch, rows, block, columns, block, channels)), (0, 1, 3, 2, 4, 5))
     return reshape(call, moved, (batch, rows, columns, block * block * channels))

@@ -36,9 +36,7 @@ def split_spatial(call: Call, name: str, values: list[int], channels_first: bool
     inside = values[2:] if channels_first else values[1:-1]
     outside = [values[0], values[1] if channels_first else values[-1]]
     if outside != [1, 1]:
-        raise InvalidArgumentError(
-            f"{name} {values} along batch or channels are not supported; they must be 1"
-        )
+        raise InvalidArgumentError(f"{name} {values} along batch or channels are not supported; they must be 1")
     if min(inside) < 1:
         raise InvalidArgumentError(f"{name} must be positive, got {values}")
     return inside
