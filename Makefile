@@ -51,7 +51,10 @@ bench: gl  ## the project's own benchmarks
 bench-peers: gl  ## the same models in other runtimes, where those are installed
 	$(PYTEST) bench/peers
 
-pretrained: gl  ## fetches published models and compares with TensorFlow.js; needs the network
+pretrained: gl  ## fetches the pretrained models of two npm packages and compares with TensorFlow.js
+	npm install --prefix .pretrained --no-save --no-audit --no-fund --ignore-scripts --legacy-peer-deps \
+		@tensorflow/tfjs@4.22.0 @vladmandic/human@3.3.6 nsfwjs@4.4.0
+	node tests/pretrained/fetch.mjs .pretrained
 	$(BIN)/python tests/pretrained/make_goldens.py
 	$(PYTEST) --pretrained tests/pretrained
 

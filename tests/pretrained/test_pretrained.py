@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tfgl
+
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / ".pretrained" / "golden"
 CASES = sorted(file.parent for file in GOLDEN.glob("*/outputs.json"))
 TOLERANCE = 1e-4  # of the largest magnitude of the same output
@@ -46,12 +48,9 @@ def _assert_same_indices(
     assert not wrong.any(), f"{name}: {actual[wrong][:5]} at {places}, expected {expected[wrong][:5]}"
 
 
-@pytest.mark.skipif(not CASES, reason="no goldens: tests/pretrained/make_goldens.py makes them (Node, npm)")
+@pytest.mark.skipif(not CASES, reason="no goldens: `make pretrained` makes them (Node, npm)")
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
 def test_agrees_with_tensorflow_js(folder: pathlib.Path) -> None:
-    tfgl = pytest.importorskip("tfgl")
-    if not hasattr(tfgl, "load_graph_model"):
-        pytest.skip("tfgl has no load_graph_model yet")
     case = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     entries = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))["outputs"]
     names = [entry["name"] for entry in entries]

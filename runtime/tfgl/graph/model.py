@@ -116,16 +116,13 @@ class GraphModel:
 
     @property
     def model_signature(self) -> Mapping[str, Any] | None:
-        """The signature as model.json has it."""
-        return _signature_of(self._artifacts)
+        """The signature as model.json has it; in older files it lies in the metadata."""
+        return self._artifacts.signature
 
     @property
     def structured_output_keys(self) -> list[str] | None:
         """Names that `predict` gives its outputs, for models converted with structured outputs."""
-        keys = (self.metadata or {}).get("structuredOutputKeys")
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            return None
-        return keys
+        return self._artifacts.structured_output_keys
 
     @property
     def model_version(self) -> str:
@@ -397,16 +394,7 @@ def graph_of(artifacts: ModelArtifacts) -> Graph:
     topology = artifacts.model_topology
     if not topology:
         raise ModelFormatError(f"{artifacts.source}: model.json has no modelTopology; is it a weights-only file?")
-    return graph_from_json(topology, artifacts.weights, _signature_of(artifacts))
-
-
-def _signature_of(artifacts: ModelArtifacts) -> Mapping[str, Any] | None:
-    """The signature; older files keep it in their metadata, which TensorFlow.js prefers."""
-    metadata = artifacts.user_defined_metadata
-    if isinstance(metadata, Mapping) and isinstance(metadata.get("signature"), Mapping):
-        signature: Mapping[str, Any] = metadata["signature"]
-        return signature
-    return artifacts.signature
+    return graph_from_json(topology, artifacts.weights, artifacts.signature)
 
 
 def _check_supported(graph: Graph) -> None:
