@@ -121,7 +121,8 @@ def space_to_batch(
     if any(n % block for n, block in zip(padded[1:], blocks, strict=False)):
         raise InvalidArgumentError(
             f"input spatial dimensions {shape_text(shape[1:])} with paddings "
-            f"{shape_text([n for pair in paddings for n in pair])} must be divisible by blockShapes {shape_text(blocks)}"
+            f"{shape_text([n for pair in paddings for n in pair])} must be divisible by blockShapes "
+            f"{shape_text(blocks)}"
         )
     rest = padded[1 + rank :]
     reshaped = [padded[0]]
