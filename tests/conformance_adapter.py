@@ -35,5 +35,5 @@ def run_kernel(name: str, inputs: Handles, attrs: dict[str, Any]) -> Any:
 
 
 def num_live() -> int:
-    """Textures that tensors hold; those waiting in the pool are nobody's."""
-    return int(tfgl.memory().num_live)
+    """Tensors that are neither disposed nor collected: an input is uploaded, and takes a texture, when first read."""
+    return tfgl.memory().num_tensors

@@ -88,7 +88,12 @@ class Engine:
         """A tensor of ``values``; uploaded when a kernel first needs it."""
         self.device.check()
         array, known = host_array(values, shape, dtype)
-        return Tensor(self, array.shape, known, host=array)
+        result = Tensor(self, array.shape, known, host=array)
+        if known == "complex64":
+            real = Tensor(self, array.shape, "float32", host=np.ascontiguousarray(array.real))
+            imaginary = Tensor(self, array.shape, "float32", host=np.ascontiguousarray(array.imag))
+            result.adopt_parts(real, imaginary)
+        return result
 
     def register(self, tensor: Tensor) -> None:
         """Count a new tensor and put it into the innermost tidy scope."""

@@ -132,13 +132,7 @@ class Tensor:
         """Real and imaginary part of a complex tensor."""
         self._check()
         if self._parts is None:
-            if self.dtype != "complex64" or self._host is None:
-                raise InvalidArgumentError(f"a {self.dtype} tensor has no real and imaginary part")
-            values = self._host
-            self._parts = (
-                Tensor(self._engine, self.shape, "float32", host=np.ascontiguousarray(values.real, np.float32)),
-                Tensor(self._engine, self.shape, "float32", host=np.ascontiguousarray(values.imag, np.float32)),
-            )
+            raise InvalidArgumentError(f"a {self.dtype} tensor has no real and imaginary part")
         return self._parts
 
     @property

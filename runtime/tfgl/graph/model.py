@@ -398,7 +398,7 @@ def graph_of(artifacts: ModelArtifacts) -> Graph:
 
 
 def _check_supported(graph: Graph) -> None:
-    needed = graph.prune(list(graph.outputs))
+    needed = graph.prune(list(graph.outputs), control=False)
     known = supported_ops()
     unknown: dict[str, list[str]] = {}
     for node in needed.nodes.values():
