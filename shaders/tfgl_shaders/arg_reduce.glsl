@@ -2,6 +2,7 @@
 // BETTER(x, y): x beats y; the first of equals wins, NaN never does.
 // Output [parts, outer, inner]. With CANDIDATES, step s of a part looks at element candidates[s, ...].
 #include "element"
+#include "math/nan"
 int element(int i) {
     int part = i / kept_size;
     int place = i - part * kept_size;

@@ -1,4 +1,4 @@
-// Quotients rounded down, remainders with the divisor's sign, powers of integers: exact, as TensorFlow has them.
+// Quotients rounded down, remainders with the divisor's sign: exact, as TensorFlow has them.
 // requires: arithmetic
 // x / 0 is 0, and -2^31 / -1 wraps: both undefined in GLSL.
 int quotient(int x, int y) {
@@ -45,7 +45,7 @@ float remainder_of_magnitudes(float x, float y) {
 float floored_remainder(float x, float y) {
     int x_bits = floatBitsToInt(x) & 0x7FFFFFFF;
     int y_bits = floatBitsToInt(y) & 0x7FFFFFFF;
-    if (x_bits >= 0x7F800000 || y_bits > 0x7F800000 || y_bits < 0x00800000) return intBitsToFloat(0x7FC00000);
+    if (x_bits >= 0x7F800000 || y_bits > 0x7F800000 || y_bits < 0x00800000) return NOT_A_NUMBER;
     float magnitude = y_bits == 0x7F800000 ? abs(x) : remainder_of_magnitudes(abs(x), abs(y));
     float r = x < 0.0 ? -magnitude : magnitude;
     return r != 0.0 && (r < 0.0) != (y < 0.0) ? r + y : r;
@@ -53,19 +53,4 @@ float floored_remainder(float x, float y) {
 vec4 floored_remainder(vec4 x, vec4 y) {
     return vec4(floored_remainder(x.x, y.x), floored_remainder(x.y, y.y),
                 floored_remainder(x.z, y.z), floored_remainder(x.w, y.w));
-}
-
-// Repeated squaring, wrapping like a product; a negative exponent truncates 1 / x^n.
-int power(int x, int n) {
-    if (n < 0) return x == 1 ? 1 : x == -1 ? ((n & 1) == 0 ? 1 : -1) : 0;
-    int result = 1;
-    while (n != 0) {
-        if ((n & 1) != 0) result *= x;
-        x *= x;
-        n >>= 1;
-    }
-    return result;
-}
-ivec4 power(ivec4 x, ivec4 n) {
-    return ivec4(power(x.x, n.x), power(x.y, n.y), power(x.z, n.z), power(x.w, n.w));
 }

@@ -43,7 +43,7 @@ def _logic(operator: str) -> Binary:
 
 BINARY: dict[str, Binary] = {
     "Add": Binary("a + b", "a + b", complex=("a + c", "b + d")),
-    "Atan2": Binary("atan(a, b)"),
+    "Atan2": Binary("atan2_exact(a, b)", includes="math/inverse_trigonometric"),
     "BitwiseAnd": Binary("", "a & b"),
     "EluGrad": Binary("a * choose(lessThan(b, vec4(0.0)), b + 1.0, vec4(1.0))", includes="arithmetic"),
     "Equal": Binary(
@@ -53,7 +53,7 @@ BINARY: dict[str, Binary] = {
         complex=("ivec4(equal(a, c)) & ivec4(equal(b, d))",),
         strings=True,
     ),
-    "FloorDiv": Binary("truncated(floored_quotient(a, b))", "floored_quotient(a, b)", "arithmetic quotient", "int32"),
+    "FloorDiv": Binary("truncated(floored_quotient(a, b))", "floored_quotient(a, b)", "quotient", "int32"),
     "Greater": _compare("greaterThan"),
     "GreaterEqual": _compare("greaterThanEqual"),
     "Less": _compare("lessThan"),
@@ -63,7 +63,7 @@ BINARY: dict[str, Binary] = {
     "LogicalXor": _logic("^"),
     "Maximum": Binary("larger(a, b)", "larger(a, b)", "arithmetic"),
     "Minimum": Binary("smaller(a, b)", "smaller(a, b)", "arithmetic"),
-    "Mod": Binary("floored_remainder(a, b)", "floored_remainder(a, b)", "arithmetic quotient"),
+    "Mod": Binary("floored_remainder(a, b)", "floored_remainder(a, b)", "quotient"),
     "Multiply": Binary("a * b", "a * b", complex=("a * c - b * d", "a * d + b * c")),
     "NotEqual": Binary(
         "ivec4(notEqual(a, b))",
@@ -72,12 +72,12 @@ BINARY: dict[str, Binary] = {
         complex=("ivec4(notEqual(a, c)) | ivec4(notEqual(b, d))",),
         strings=True,
     ),
-    "Pow": Binary("pow(a, b)", "power(a, b)", "arithmetic quotient"),
+    "Pow": Binary("pow_exact(a, b)", "power(a, b)", "math/power power"),
     "Prelu": Binary("choose(lessThan(a, vec4(0.0)), a * b, a)", includes="arithmetic"),
     "RealDiv": Binary(
         "a / b",
         "quotient(a, b)",
-        "arithmetic quotient",
+        "quotient",
         complex=("(a * c + b * d) / (c * c + d * d)", "(b * c - a * d) / (c * c + d * d)"),
     ),
     "SquaredDifference": Binary("(a - b) * (a - b)", "(a - b) * (a - b)"),

@@ -21,7 +21,7 @@ _MAX_RANK = 6
 # Steps that one fragment takes at most before a reduction is split into parts.
 _LONGEST = 2048
 _INT_LOWEST, _INT_HIGHEST = "int(0x80000000u)", "0x7FFFFFFF"
-_FLOAT_LOWEST, _FLOAT_HIGHEST = "intBitsToFloat(int(0xFF800000u))", "intBitsToFloat(0x7F800000)"
+_FLOAT_LOWEST, _FLOAT_HIGHEST = "NEGATIVE_INFINITY", "POSITIVE_INFINITY"
 
 
 @dataclass(frozen=True, slots=True)

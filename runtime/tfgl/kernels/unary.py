@@ -36,25 +36,25 @@ class Unary:
 
 UNARY: dict[str, Unary] = {
     "Abs": Unary("abs(a)", "abs(a)"),
-    "Acos": Unary("acos(a)"),
-    "Acosh": Unary("acosh(a)"),
-    "Asin": Unary("asin(a)"),
-    "Asinh": Unary("asinh(a)"),
-    "Atan": Unary("atan(a)"),
-    "Atanh": Unary("atanh(a)"),
+    "Acos": Unary("acos_exact(a)", includes="math/inverse_trigonometric"),
+    "Acosh": Unary("acosh_exact(a)", includes="math/inverse_hyperbolic"),
+    "Asin": Unary("asin_exact(a)", includes="math/inverse_trigonometric"),
+    "Asinh": Unary("asinh_exact(a)", includes="math/inverse_hyperbolic"),
+    "Atan": Unary("atan_exact(a)", includes="math/inverse_trigonometric"),
+    "Atanh": Unary("atanh_exact(a)", includes="math/inverse_hyperbolic"),
     "Ceil": Unary("ceil(a)", "a"),
-    "Cos": Unary("cos(a)"),
-    "Cosh": Unary("cosh(a)"),
-    "Elu": Unary("choose(lessThan(a, vec4(0.0)), exp(a) - 1.0, a)", includes="arithmetic"),
-    "Erf": Unary("tanh(a)"),
-    "Exp": Unary("exp(a)"),
-    "Expm1": Unary("exp(a) - 1.0"),
+    "Cos": Unary("cos_exact(a)", includes="math/trigonometric"),
+    "Cosh": Unary("cosh_exact(a)", includes="math/hyperbolic"),
+    "Elu": Unary("elu_exact(a)", includes="math/elu"),
+    "Erf": Unary("erf_exact(a)", includes="math/error_function"),
+    "Exp": Unary("exp_exact(a)", includes="math/exponential"),
+    "Expm1": Unary("expm1_exact(a)", includes="math/exponential"),
     "Floor": Unary("floor(a)", "a"),
-    "IsFinite": Unary("ivec4(finite_lanes(a))", "ivec4(1)", "arithmetic", "bool"),
-    "IsInf": Unary("ivec4(infinite_lanes(a))", "ivec4(0)", "arithmetic", "bool"),
-    "IsNan": Unary("ivec4(nan_lanes(a))", "ivec4(0)", "arithmetic", "bool"),
-    "Log": Unary("log(a)"),
-    "Log1p": Unary("log(1.0 + a)"),
+    "IsFinite": Unary("ivec4(is_finite(a))", "ivec4(1)", "math/nan", "bool"),
+    "IsInf": Unary("ivec4(is_inf(a))", "ivec4(0)", "math/nan", "bool"),
+    "IsNan": Unary("ivec4(is_nan(a))", "ivec4(0)", "math/nan", "bool"),
+    "Log": Unary("log_exact(a)", includes="math/logarithm"),
+    "Log1p": Unary("log1p_exact(a)", includes="math/logarithm"),
     "LogicalNot": Unary("1 - ivec4(truth(a))", "1 - ivec4(truth(a))", "arithmetic", "bool"),
     "Neg": Unary("-a", "-a"),
     "Reciprocal": Unary("1.0 / a"),
@@ -62,22 +62,17 @@ UNARY: dict[str, Unary] = {
     "Relu6": Unary("smaller(larger(a, vec4(0.0)), vec4(6.0))", "clamp(a, 0, 6)", "arithmetic"),
     "Round": Unary("roundEven(a)", "a"),
     "Rsqrt": Unary("1.0 / sqrt(a)"),
-    "Selu": Unary(
-        "1.0507009873554805 * choose(lessThan(a, vec4(0.0)), 1.6732632423543772 * (exp(a) - 1.0), a)",
-        includes="arithmetic",
-    ),
-    "Sigmoid": Unary("1.0 / (1.0 + exp(-a))"),
-    "Sign": Unary("signs(a)", "sign(a)", "arithmetic"),
-    "Sin": Unary("sin(a)"),
-    "Sinh": Unary("sinh(a)"),
-    "Softplus": Unary("log(1.0 + exp(a))"),
+    "Selu": Unary("selu_exact(a)", includes="math/elu"),
+    "Sigmoid": Unary("sigmoid_exact(a)", includes="math/sigmoid"),
+    "Sign": Unary("vec4(greaterThan(a, vec4(0.0))) - vec4(lessThan(a, vec4(0.0)))", "sign(a)"),
+    "Sin": Unary("sin_exact(a)", includes="math/trigonometric"),
+    "Sinh": Unary("sinh_exact(a)", includes="math/hyperbolic"),
+    "Softplus": Unary("softplus_exact(a)", includes="math/softplus"),
     "Sqrt": Unary("sqrt(a)"),
     "Square": Unary("a * a", "a * a"),
-    "Tan": Unary("tan(a)"),
-    "Tanh": Unary("tanh(a)"),
+    "Tan": Unary("tan_exact(a)", includes="math/trigonometric"),
+    "Tanh": Unary("tanh_exact(a)", includes="math/hyperbolic"),
 }
-
-COMPLEX = ("Neg", "Square", "Reciprocal", "ZerosLike", "OnesLike")
 
 
 def as_floats(expression: str, *names: str) -> str:
@@ -172,7 +167,7 @@ def leaky_relu(x: Tensor, *, alpha: float = 0.2) -> Tensor:
 def step(x: Tensor, *, alpha: float = 0.0) -> Tensor:
     """1 above zero, ``alpha`` elsewhere, NaN where ``x`` is NaN."""
     rule = Unary(
-        "choose(nan_lanes(a), a, choose(greaterThan(a, vec4(0.0)), vec4(1.0), vec4(step_below)))",
+        "choose(is_nan(a), a, choose(greaterThan(a, vec4(0.0)), vec4(1.0), vec4(step_below)))",
         "choose(greaterThan(a, ivec4(0)), ivec4(1), ivec4(step_below))",
         "arithmetic",
     )
