@@ -1,0 +1,16 @@
+// Entry point like `element`, in a loop: a long body is compiled once instead of four times.
+VALUE element(int i);
+
+void main() {
+    int t = (int(gl_FragCoord.y) << WIDTH_LOG2) + int(gl_FragCoord.x);
+    VALUE4 value = VALUE4(0);
+    int lanes = min(4, out_size - t * 4);
+    for (int lane = 0; lane < lanes; lane++) {
+        VALUE one = element(t * 4 + lane);
+        if (lane == 0) value.x = one;
+        else if (lane == 1) value.y = one;
+        else if (lane == 2) value.z = one;
+        else value.w = one;
+    }
+    out_0 = value;
+}
