@@ -122,8 +122,8 @@ class Warmup:
 
         row("load: read model.json and shards", self.read_ms)
         row("load: build the graph", self.graph_ms)
-        row("weight and input upload", self.upload_ms, _bytes(self.upload_bytes))
-        row("texture creation", self.texture_ms, f"{self.textures} textures, {_bytes(self.texture_bytes)}")
+        row("weight and input upload", self.upload_ms, bytes_text(self.upload_bytes))
+        row("texture creation", self.texture_ms, f"{self.textures} textures, {bytes_text(self.texture_bytes)}")
         note = f"{len(self.programs)} programs, {self.from_disk_cache} from the disk cache"
         row("compile", self.compile_ms, note)
         for program in self.programs:
@@ -328,7 +328,12 @@ def _read(outputs: Tensor | Sequence[Tensor]) -> None:
         tensor.dispose()
 
 
-def _bytes(count: int) -> str:
+def bytes_text(count: int) -> str:
+    """A count of bytes for people.
+
+    >>> bytes_text(5_242_880)
+    '5.0 MB'
+    """
     for unit, size in (("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

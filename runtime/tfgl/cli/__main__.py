@@ -1,0 +1,5 @@
+"""``python -m tfgl.cli``."""
+
+from . import main
+
+main(prog_name="tfgl")
