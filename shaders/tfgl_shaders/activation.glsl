@@ -1,7 +1,8 @@
 // Epilogue of convolutions and matrix products, after the bias.
 // One formula with the parameters activation_slope and activation_cap serves linear (1, inf),
 // relu (0, inf), relu6 (0, 6) and leakyrelu; with PRELU the slopes come from the input alpha; ACTIVATION
-// names a function VALUE4 -> VALUE4 for the others. The comparisons let NaN through.
+// names a function VALUE4 -> VALUE4 for the others. NaN stays NaN.
+#include "math/nan"
 VALUE4 slopes(int block) {
 #ifdef PRELU
     return alpha_texel(block * alpha_step);
@@ -20,19 +21,12 @@ VALUE4 activated(VALUE4 v, VALUE4 slope) {
     return ACTIVATION(v);
 }
 #else
-float activated_lane(float v, float slope) {
-#ifdef PRELU
-    float low = v * slope;
-#else
+vec4 activated(vec4 v, vec4 slope) {
+    vec4 low = v * slope;
+#ifndef PRELU
     // Minus infinity times a slope of 0 would be NaN where relu says 0.
-    float low = slope == 0.0 ? 0.0 : v * slope;
+    if (activation_slope == 0.0) low = vec4(0.0);
 #endif
-    v = v < 0.0 ? low : v;
-    return v > activation_cap ? activation_cap : v;
-}
-VALUE4 activated(VALUE4 v, VALUE4 slope) {
-    return VALUE4(
-        activated_lane(v.x, slope.x), activated_lane(v.y, slope.y),
-        activated_lane(v.z, slope.z), activated_lane(v.w, slope.w));
+    return keep_nan(v, min(mix(v, low, lessThan(v, vec4(0.0))), vec4(activation_cap)));
 }
 #endif

@@ -1,18 +1,19 @@
 // The largest value (MAXIMUM) or the mean of each window; padding takes no part.
 #include "tile"
 #include "place"
+#include "math/nan"
 #ifdef MAXIMUM
 #ifdef INT_OUTPUT
 #define START VALUE4(-2147483647 - 1)
 #else
-#define START VALUE4(uintBitsToFloat(0xFF800000u))
+#define START VALUE4(NEGATIVE_INFINITY)
 #endif
 // NaN is never replaced and replaces everything; GLSL's max would drop it.
 VALUE larger(VALUE v, VALUE most) {
 #ifdef INT_OUTPUT
     return max(v, most);
 #else
-    return v > most || isnan(v) ? v : most;
+    return v > most || is_nan(v) ? v : most;
 #endif
 }
 VALUE4 taken(VALUE4 so_far, VALUE4 v) {
@@ -48,7 +49,7 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
 #ifndef MAXIMUM
     for (int r = 0; r < LAYERS; r++) {
         int count = (last_column - first_column) * inside(top + r * stride_height, filter_height, in_height);
-        rows[r] /= VALUE(count);
+        rows[r] /= VALUE(max(count, 1));
     }
 #endif
 }

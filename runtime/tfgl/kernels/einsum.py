@@ -45,13 +45,13 @@ def _product(x: Tensor, left: Labels, y: Tensor, right: Labels, later: set[str])
     others = dict(zip(right, y.shape, strict=True))
     shared = [label for label in left if label in others]
     gone = [label for label in shared if label not in later]
-    for label in list(gone):
+    for label in gone:
         if sizes[label] != others[label]:
             # The one of extent 1 broadcasts: sum the other over it.
             if sizes[label] == 1:
-                y, right = _summed(y, right, set(right) - {label}, keep={label})
+                y, right = _summed(y, right, set(right) - {label}, keep_dims=True)
             else:
-                x, left = _summed(x, left, set(left) - {label}, keep={label})
+                x, left = _summed(x, left, set(left) - {label}, keep_dims=True)
     sizes = dict(zip(left, x.shape, strict=True))
     others = dict(zip(right, y.shape, strict=True))
     batch = tuple(label for label in shared if label not in gone)
@@ -91,14 +91,15 @@ def _diagonals(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
     return x, labels
 
 
-def _summed(x: Tensor, labels: Labels, wanted: Sequence[str] | set[str], keep: set[str] | None = None) -> tuple[Tensor, Labels]:
-    """``x`` summed over its labels that are not ``wanted``; those to ``keep`` stay with extent 1."""
+def _summed(
+    x: Tensor, labels: Labels, wanted: Sequence[str] | set[str], *, keep_dims: bool = False
+) -> tuple[Tensor, Labels]:
+    """``x`` summed over its labels that are not ``wanted``."""
     axes = [axis for axis, label in enumerate(labels) if label not in wanted]
     if not axes:
         return x, labels
-    kept = keep is not None
-    result = _run("Sum", {"x": x}, {"axis": axes, "keepDims": kept})
-    return result, labels if kept else tuple(label for label in labels if label in wanted)
+    result = _run("Sum", {"x": x}, {"axis": axes, "keepDims": keep_dims})
+    return result, labels if keep_dims else tuple(label for label in labels if label in wanted)
 
 
 def _ordered(x: Tensor, labels: Labels, wanted: Labels) -> Tensor:

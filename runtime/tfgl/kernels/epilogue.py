@@ -24,8 +24,10 @@ _PIECEWISE: Mapping[str, tuple[float, float]] = {
 }
 # Activations that a function of their own computes: the function, its file, the kernel of that name.
 _FUNCTIONS: Mapping[str, tuple[str, str, str]] = {
-    "elu": ("elu_exact", "math/exponential", "Elu"),
-    "sigmoid": ("sigmoid_exact", "math/exponential", "Sigmoid"),
+    "elu": ("elu_exact", "math/elu", "Elu"),
+    "selu": ("selu_exact", "math/elu", "Selu"),
+    "sigmoid": ("sigmoid_exact", "math/sigmoid", "Sigmoid"),
+    "softplus": ("softplus_exact", "math/softplus", "Softplus"),
     "tanh": ("tanh_exact", "math/hyperbolic", "Tanh"),
 }
 _KERNELS: Mapping[str, str] = {"relu": "Relu", "relu6": "Relu6", "leakyrelu": "LeakyRelu", "prelu": "Prelu"}
@@ -106,11 +108,12 @@ def epilogue(
             result.inputs["alpha"] = prelu_weights if prelu_weights.size > 1 else in_every_lane(prelu_weights)
             result.defines["PRELU"] = 1
             result.parameters["alpha_step"] = int(prelu_weights.size > 1)
-    if name in _FUNCTIONS:
-        after = True
     if after:
         result.activation_after = "" if name == "linear" else name
         slope, cap = _PIECEWISE["linear"]
+    elif name in _FUNCTIONS:
+        function, include, _ = _FUNCTIONS[name]
+        result.defines |= {"ACTIVATION": function, "INCLUDES": include}
     result.parameters |= {"bias_step": step, "activation_slope": slope, "activation_cap": cap}
     return result
 

@@ -1,0 +1,68 @@
+"""AvgPool and MaxPool against the float64 reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from linear_kernels import Row, check, compare, values
+from tfgl.engine import Engine
+from tfgl.errors import InvalidArgumentError
+from tfgl.registry import run_kernel
+
+# Input, filter size, strides, pad.
+WINDOWS: list[tuple[tuple[int, ...], Any, Any, Any]] = [
+    ((2, 9, 11, 6), 3, 2, "same"),
+    ((2, 9, 11, 6), [2, 3], [1, 2], "valid"),
+    ((1, 9, 11, 1), 3, 1, 1),
+    ((1, 9, 11, 9), 3, 2, [[0, 0], [1, 0], [0, 2], [0, 0]]),
+    ((1, 9, 11, 4), [9, 11], 1, "valid"),
+    ((1, 5, 5, 3), 1, 1, "same"),
+    ((1, 5, 5, 3), 1, 2, 1),
+    ((1, 30, 2, 5), [9, 1], 1, "same"),
+    ((0, 5, 5, 3), 2, 2, "same"),
+    ((1, 2, 2, 3), 3, 1, "valid"),
+]
+
+
+@pytest.mark.parametrize("kernel", ["AvgPool", "MaxPool"])
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_pools(gpu: Engine, kernel: str, window: tuple[Any, ...]) -> None:
+    x, size, strides, pad = window
+    check(gpu, Row(kernel, {"x": x}, {"filterSize": size, "strides": strides, "pad": pad}))
+
+
+@pytest.mark.parametrize("mode", ["floor", "round", "ceil"])
+def test_rounding_modes(gpu: Engine, mode: str) -> None:
+    attrs = {"filterSize": 3, "strides": [2, 3], "pad": 1, "dimRoundingMode": mode}
+    check(gpu, Row("MaxPool", {"x": (1, 8, 9, 2)}, attrs))
+
+
+def test_the_largest_int_is_exact(gpu: Engine) -> None:
+    row = Row("MaxPool", {"x": (1, 9, 9, 3)}, {"filterSize": 2, "strides": 1, "pad": "same"}, dtype="int32")
+    check(gpu, row)
+    lowest = np.full((1, 3, 3, 1), -(2**31), np.int32)
+    assert (compare(gpu, row, {"x": lowest}) == lowest).all()
+
+
+@pytest.mark.parametrize("kernel", ["AvgPool", "MaxPool"])
+def test_not_a_number_and_infinities(gpu: Engine, kernel: str) -> None:
+    x = values((1, 9, 9, 3), "float32", 0)
+    x[0, 4, 4, 1], x[0, 0, 0, 0], x[0, 8, 8, 2], x[0, 7:, :2, 0] = np.nan, np.inf, -np.inf, -np.inf
+    row = Row(kernel, {}, {"filterSize": 2, "strides": 1, "pad": "valid"})
+    got = compare(gpu, row, {"x": x})
+    assert np.isnan(got[0, 3:5, 3:5, 1]).all()
+    assert np.isnan(got).sum() == 4
+    assert got[0, 7, 0, 0] == -np.inf
+
+
+def test_wrong_arguments(gpu: Engine) -> None:
+    x = gpu.tensor(np.zeros((5, 5, 3), np.float32))
+    with pytest.raises(InvalidArgumentError, match="rank"):
+        run_kernel("MaxPool", {"x": x}, {"filterSize": 2, "strides": 1, "pad": "valid"})
+    with pytest.raises(InvalidArgumentError, match="bool"):
+        run_kernel(
+            "MaxPool", {"x": gpu.tensor(np.zeros((1, 2, 2, 1), bool))}, {"filterSize": 2, "strides": 1, "pad": "valid"}
+        )
