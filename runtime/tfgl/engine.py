@@ -22,6 +22,7 @@ from .flags import Flags
 from .flags import flags as process_flags
 from .gl import raw
 from .gl.device import Device, open_device
+from .gl.fusion import fuse_draws
 from .gl.programs import Program, ProgramCache
 from .gl.recording import Arena, Buffer, Draw
 from .gl.textures import Kind, TexturePool
@@ -50,6 +51,7 @@ class Trace:
     def __init__(self) -> None:
         self.draws: list[Draw] = []
         self.done = 0
+        self.fused = 0  # draws that were merged into others, or read by none
         self.reads = 0  # device values that the host asked for in the middle
         self.deferred: list[Buffer] = []
 
@@ -389,6 +391,11 @@ class Engine:
         if trace is None:
             return
         pending = trace.draws[trace.done :]
+        if self.flags.fusion:
+            inputs = self.programs.max_inputs
+            pending = fuse_draws(pending, lambda buffer: buffer.owners > 0, inputs, self.programs.programs)
+            trace.fused += len(trace.draws) - trace.done - len(pending)
+            trace.draws[trace.done :] = pending
         last_use: dict[int, int] = {}
         for at, draw in enumerate(pending):
             for buffer in (*draw.inputs, draw.output):

@@ -114,7 +114,7 @@ class Tensor:
     def nbytes(self) -> int:
         """Bytes of its values, as NumPy counts them."""
         if self.dtype == "string":
-            return sum(len(value) for value in self.numpy().ravel())
+            return sum(len(value or b"") for value in self.numpy().ravel())
         return self.size * NUMPY[self.dtype].itemsize
 
     @property
@@ -319,7 +319,8 @@ def host_array(values: object, shape: Sequence[int] | None, dtype: str | None) -
     known = check_dtype(dtype) if dtype is not None else dtype_of(array)
     if known == "string":
         flat = [v.encode() if isinstance(v, str) else v for v in array.ravel().tolist()]
-        if not all(isinstance(v, bytes) for v in flat):
+        # None is an element that was never set, as in a buffer of the original.
+        if not all(isinstance(v, bytes) or v is None for v in flat):
             raise InvalidArgumentError("a string tensor takes bytes or str values")
         strings = np.empty(len(flat), dtype=object)
         strings[:] = flat

@@ -24,7 +24,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Literal
 
 Kind = Literal["float", "int"]
@@ -70,6 +69,22 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """An element-wise expression that a program applies to its value before writing it.
+
+    ``running`` is the variable that stands for the value; ``operands`` are pairs
+    of another variable and the input that it reads; ``aliases`` pairs of a
+    parameter's name in the expression and in the program.
+    """
+
+    expression: str
+    running: str
+    operands: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
+    includes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Everything that makes one program differ from another; hashable, no shapes in it.
 
@@ -84,12 +99,14 @@ class Source:
     parameters: tuple[Parameter, ...] = ()
     defines: tuple[tuple[str, str], ...] = ()
     constants: tuple[int, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     @property
     def label(self) -> str:
         """A short name for tables: body, defines, kinds."""
         detail = ",".join(value if name in ("EXPRESSION", "OP") else f"{name}={value}" for name, value in self.defines)
         kinds = ",".join(i.kind[0] + ("t" if i.layout == "tiles" else "") + i.access[:1] for i in self.inputs)
+        detail = " | ".join([detail, *(step.expression for step in self.steps)])
         return f"{self.body}({detail})[{kinds}>{self.kind[0]}{'t' if self.layout == 'tiles' else ''}]"
 
 
@@ -143,6 +160,8 @@ def _single(value: float) -> float:
 @lru_cache(maxsize=None)
 def read(name: str) -> str:
     """Text of the GLSL file ``name`` (without ``.glsl``) of this package."""
+    from importlib.resources import files  # slow to import, and importing tfgl reads no shader
+
     return files(__package__).joinpath(f"{name}.glsl").read_text(encoding="utf-8")
 
 
@@ -161,8 +180,27 @@ def assemble(source: Source, target: Target) -> str:
         lines += _accessor(declared, unit, target.flavour)
         lines += _here(declared, source.layout)
     included: set[str] = set()
+    lines += _steps(source, included)
     lines.append(_expand(read(source.body), included, dict(source.defines)))
     return "\n".join(lines) + "\n"
+
+
+def _steps(source: Source, included: set[str]) -> list[str]:
+    """The function ``epilogue`` that the entry points call when EPILOGUE is defined."""
+    if not source.steps:
+        return []
+    declared, place = ("ivec2 at, int line", "at, line") if source.layout == "tiles" else ("int t", "t")
+    lines = ["#define EPILOGUE"]
+    for number, step in enumerate(source.steps):
+        lines.append(_expand("", included, {"INCLUDES": step.includes}))
+        lines += [f"#define {alias} {name}" for alias, name in step.aliases]
+        lines.append(f"VALUE4 step_{number}(VALUE4 {step.running}, {declared}) {{")
+        lines += [f"{name.upper()}_VALUE4 {variable} = {name}_here({place});" for variable, name in step.operands]
+        lines.append(f"return {step.expression}; }}")
+        lines += [f"#undef {alias}" for alias, _ in step.aliases]
+    calls = "".join(f" v = step_{number}(v, {place});" for number in range(len(source.steps)))
+    lines.append(f"VALUE4 epilogue(VALUE4 v, {declared}) {{{calls} return v; }}")
+    return lines
 
 
 def _expand(text: str, included: set[str], defines: Mapping[str, str]) -> str:

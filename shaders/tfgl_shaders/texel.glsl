@@ -5,6 +5,9 @@ VALUE4 texel(int t);
 void main() {
     int t = (int(gl_FragCoord.y) << WIDTH_LOG2) + int(gl_FragCoord.x);
     VALUE4 value = texel(t);
+#ifdef EPILOGUE
+    value = epilogue(value, t);
+#endif
     int left = out_size - t * 4;
     if (left < 4) {
         if (left < 2) value.y = VALUE(0);

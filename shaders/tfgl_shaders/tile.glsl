@@ -7,6 +7,9 @@ void main() {
     ivec2 at = ivec2(gl_FragCoord.xy);
     VALUE4 rows[LAYERS];
     tile(at, rows);
+#ifdef EPILOGUE
+    for (int r = 0; r < LAYERS; r++) rows[r] = epilogue(rows[r], at, r);
+#endif
     int band_row = at.y / out_bands;
     int left = out_channels - 4 * (band_row - (band_row / out_blocks) * out_blocks);
     if (left < 4) {
