@@ -23,7 +23,7 @@ def cast_to(x: Array, dtype: DType) -> Array:
     """``x`` in the width that the reference computes ``dtype`` in.
 
     Floats are cut towards zero to int32, NaN to 0, values out of range to the
-    nearest int32; complex numbers lose their imaginary part.
+    nearest int32; complex numbers lose their imaginary part, but to bool.
 
     >>> cast_to(np.array([-1.9, np.nan, 1e10]), "int32").tolist()
     [-1, 0, 2147483647]
@@ -33,12 +33,14 @@ def cast_to(x: Array, dtype: DType) -> Array:
         return x
     if "O" in (x.dtype.kind, wide.kind):
         raise InvalidArgumentError(f"Error in Cast: failed to cast {dtype_of(x)} to {dtype}")
+    if dtype == "bool":
+        return np.asarray(x != 0)
     if x.dtype.kind == "c":
         x = x.real
-    if dtype == "bool":
-        return x != 0
     if dtype == "int32" and x.dtype.kind == "f":
-        return np.clip(np.nan_to_num(x, nan=0.0, posinf=2**31, neginf=-(2**31)), -(2**31), 2**31 - 1).astype(wide)
+        return np.asarray(
+            np.clip(np.nan_to_num(x, nan=0.0, posinf=2**31, neginf=-(2**31)), -(2**31), 2**31 - 1).astype(wide)
+        )
     return x.astype(wide)
 
 

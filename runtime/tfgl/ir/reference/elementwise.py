@@ -154,12 +154,15 @@ def _register_unary(name: str, function: Callable[[Array], Any], prepare: Callab
 
 
 def _register_binary(
-    name: str, function: Callable[[Array, Array], Any], prepare: Callable[[Array, Array], Sequence[Array]]
+    name: str,
+    function: Callable[[Array, Array], Any],
+    prepare: Callable[[Array, Array], Sequence[Array]],
+    dtype: type[bool] | None = None,
 ) -> None:
     def binary(a: Array, b: Array) -> Array:
         if a.shape != b.shape:
             broadcast_shapes(a.shape, b.shape)
-        return np.asarray(function(*prepare(a, b)))
+        return np.asarray(function(*prepare(a, b)), dtype)
 
     reference(name)(binary)
 
@@ -186,7 +189,7 @@ for _name, _binary in ARITHMETIC.items():
     _register_binary(_name, _binary, numbers)
 _register_binary("Atan2", np.arctan2, lambda a, b: (floating(a), floating(b)))
 for _name, _binary in COMPARISONS.items():
-    _register_binary(_name, lambda a, b, compare=_binary: compare(a, b).astype(bool), together)
+    _register_binary(_name, _binary, together, bool)
 for _name, _binary in LOGIC.items():
     _register_binary(_name, _binary, _truths)
 

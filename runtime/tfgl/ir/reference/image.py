@@ -38,7 +38,7 @@ def resize_bilinear(
 
 def _mixed(first: Array, second: Array, weight: Array) -> Array:
     # As TensorFlow weighs them: an infinite neighbour counts even with weight 0.
-    return first + (second - first) * weight
+    return np.asarray(first + (second - first) * weight)
 
 
 @reference("ResizeNearestNeighbor")
@@ -69,7 +69,7 @@ def resize_bilinear_grad(
         np.add.at(matrix, (np.arange(len(first)), first), 1.0 - weight)
         np.add.at(matrix, (np.arange(len(last)), last), weight)
         spread.append(matrix)
-    return np.einsum("bhwc,hy,wx->byxc", floating(dy), *spread, optimize=True)
+    return np.asarray(np.einsum("bhwc,hy,wx->byxc", floating(dy), *spread, optimize=True))
 
 
 @reference("ResizeNearestNeighborGrad")
@@ -85,7 +85,11 @@ def resize_nearest_neighbor_grad(
     rows = nearest_sources(images.shape[1], dy.shape[1], align_corners, half_pixel_centers)
     columns = nearest_sources(images.shape[2], dy.shape[2], align_corners, half_pixel_centers)
     out = np.zeros(images.shape)
-    np.add.at(out, (slice(None), np.array(rows)[:, None], np.array(columns)), floating(dy))
+    tall = np.zeros((*images.shape[:2], *dy.shape[2:]))
+    for at, row in enumerate(rows):
+        tall[:, row] += floating(dy)[:, at]
+    for at, column in enumerate(columns):
+        out[:, :, column] += tall[:, :, at]
     return out
 
 

@@ -37,7 +37,7 @@ def _rows(indices: Array, extents: Sequence[int]) -> Array:
         raise InvalidArgumentError(
             f"Invalid indices: {shape_text(indices[wrong[0]].tolist())} does not index into {shape_text(extents)}"
         )
-    return indices.astype(np.int64) @ np.array(strides_of(extents))
+    return np.asarray(indices.astype(np.int64) @ np.array(strides_of(extents)))
 
 
 @reference("GatherNd")

@@ -17,7 +17,7 @@ def batch_mat_mul(a: Array, b: Array, *, transpose_a: bool = False, transpose_b:
     """Products of matrices over broadcast batch axes."""
     batch_matmul_shape(a.shape, b.shape, transpose_a, transpose_b)
     a, b = numbers(a, b)
-    return np.matmul(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b)
+    return np.asarray(np.matmul(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b))
 
 
 @reference("_FusedMatMul")

@@ -23,14 +23,14 @@ def softmax(logits: Array, *, dim: int = -1) -> Array:
     """exp(x) / sum(exp(x)) along ``dim``."""
     shifted, axis = _shifted(logits, dim)
     powers = np.exp(shifted)
-    return powers / np.sum(powers, axis=axis, keepdims=True)
+    return np.asarray(powers / np.sum(powers, axis=axis, keepdims=True))
 
 
 @reference("LogSoftmax")
 def log_softmax(logits: Array, *, axis: int = -1) -> Array:
     """x - log(sum(exp(x))) along ``axis``."""
     shifted, where = _shifted(logits, axis)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=where, keepdims=True))
+    return np.asarray(shifted - np.log(np.sum(np.exp(shifted), axis=where, keepdims=True)))
 
 
 @reference("FusedBatchNorm")

@@ -20,14 +20,14 @@ Axes = int | Sequence[int] | None
 def sum_(x: Array, *, axis: Axes = None, keep_dims: bool = False) -> Array:
     """The sum over ``axis``; int32 wraps, bool counts as int32."""
     x = numbers(x)[0]
-    return np.sum(x, axis=normalize_axes(axis, x.ndim), dtype=x.dtype, keepdims=keep_dims)
+    return np.asarray(np.sum(x, axis=normalize_axes(axis, x.ndim), dtype=x.dtype, keepdims=keep_dims))
 
 
 @reference("Prod")
 def prod(x: Array, *, axis: Axes = None, keep_dims: bool = False) -> Array:
     """The product over ``axis``; int32 wraps, bool counts as int32."""
     x = numbers(x)[0]
-    return np.prod(x, axis=normalize_axes(axis, x.ndim), dtype=x.dtype, keepdims=keep_dims)
+    return np.asarray(np.prod(x, axis=normalize_axes(axis, x.ndim), dtype=x.dtype, keepdims=keep_dims))
 
 
 @reference("Mean")
@@ -36,14 +36,14 @@ def mean(x: Array, *, axis: Axes = None, keep_dims: bool = False) -> Array:
     x = floating(x)
     axes = normalize_axes(axis, x.ndim)
     count = np.prod([x.shape[k] for k in axes], dtype=np.float64)
-    return np.sum(x, axis=axes, keepdims=keep_dims) / count
+    return np.asarray(np.sum(x, axis=axes, keepdims=keep_dims) / count)
 
 
 @reference("Max")
 def max_(x: Array, *, reduction_indices: Axes = None, keep_dims: bool = False) -> Array:
     """The largest over the axes, of the same dtype; NaN wins; the lowest value of nothing."""
     axes = normalize_axes(reduction_indices, x.ndim)
-    return np.max(x, axis=axes, keepdims=keep_dims, initial=lowest(x.dtype))
+    return np.asarray(np.max(x, axis=axes, keepdims=keep_dims, initial=lowest(x.dtype)))
 
 
 @reference("Min")
@@ -51,19 +51,19 @@ def min_(x: Array, *, axis: Axes = None, keep_dims: bool = False) -> Array:
     """The smallest over the axes, of the same dtype; NaN wins; the highest value of nothing."""
     kind = x.dtype.kind
     highest = np.inf if kind == "f" else np.iinfo(x.dtype).max if kind == "i" else True
-    return np.min(x, axis=normalize_axes(axis, x.ndim), keepdims=keep_dims, initial=highest)
+    return np.asarray(np.min(x, axis=normalize_axes(axis, x.ndim), keepdims=keep_dims, initial=highest))
 
 
 @reference("All")
 def all_(x: Array, *, axis: Axes = None, keep_dims: bool = False) -> Array:
     """Whether all elements over ``axis`` hold."""
-    return np.all(cast_to(x, "bool"), axis=normalize_axes(axis, x.ndim), keepdims=keep_dims)
+    return np.asarray(np.all(cast_to(x, "bool"), axis=normalize_axes(axis, x.ndim), keepdims=keep_dims))
 
 
 @reference("Any")
 def any_(x: Array, *, axis: Axes = None, keep_dims: bool = False) -> Array:
     """Whether any element over ``axis`` holds."""
-    return np.any(cast_to(x, "bool"), axis=normalize_axes(axis, x.ndim), keepdims=keep_dims)
+    return np.asarray(np.any(cast_to(x, "bool"), axis=normalize_axes(axis, x.ndim), keepdims=keep_dims))
 
 
 def _arg(x: Array, axis: int | Sequence[int] | None, pick: Callable[..., Any], worst: float) -> Array:
@@ -124,7 +124,7 @@ def top_k(x: Array, *, k: int = 1, sorted: bool = True) -> list[Array]:
     return [np.take_along_axis(x, order, axis=-1), order.astype(np.int32)]
 
 
-@reference("SearchSorted", "LowerBound", "UpperBound")
+@reference("SearchSorted", "LowerBound")
 def search_sorted(sorted_sequence: Array, values: Array, *, side: str = "left") -> Array:
     """For each row, the int32 places where ``values`` go into the sorted row."""
     if sorted_sequence.shape[:-1] != values.shape[:-1] or not values.ndim:
@@ -140,3 +140,9 @@ def search_sorted(sorted_sequence: Array, values: Array, *, side: str = "left") 
         for row, value in zip(rows, wanted, strict=True)
     ]
     return np.array(out, np.int32).reshape(values.shape)
+
+
+@reference("UpperBound")
+def upper_bound(sorted_sequence: Array, values: Array) -> Array:
+    """SearchSorted on the right side."""
+    return search_sorted(sorted_sequence, values, side="right")

@@ -59,16 +59,14 @@ def gather_nd_shape(params: Sequence[int], indices: Sequence[int]) -> Shape:
     (7, 6)
     """
     if not params or not indices:
-        name, shape = ("input", params) if not params else ("indices", indices)
-        raise InvalidArgumentError(
-            f"tf.gatherND() expects the {name} to be rank 1 or higher, but the rank was {len(shape)}."
-        )
+        name = "indices" if params else "input"
+        raise InvalidArgumentError(f"tf.gatherND() expects the {name} to be rank 1 or higher, but the rank was 0.")
     if indices[-1] > len(params):
         raise InvalidArgumentError(
             f"index innermost dimension length must be <= tensor rank; saw: {indices[-1]} vs. {len(params)}"
         )
     shape: Shape = (*indices[:-1], *params[indices[-1] :])
-    if not math.prod(params) and math.prod(shape):
+    if 0 in params and 0 not in shape:
         raise InvalidArgumentError(
             f"Requested more than 0 entries, but input is empty. Input shape: {shape_text(params)}."
         )
