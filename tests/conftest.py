@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from tfgl import engine
+from tfgl.engine import Engine
+from tfgl.flags import Flags
+from tfgl.gl.device import open_device
 
 # No deadline: the first draw of a program may compile for half a second.
 # Derandomized: a failure that comes and goes from run to run is not found again.
@@ -49,3 +56,42 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item.path.parent.name != "pretrained"]
+
+
+# -- the device ---------------------------------------------------------------
+
+_FLAVOURS = {"image": Flags(), "sampler": Flags(gl_version=330)}
+_engines: dict[str, Engine] = {}
+
+
+def _engine_of(flavour: str) -> Engine:
+    if flavour not in _engines:
+        flags = _FLAVOURS[flavour]
+        device = open_device(flags)
+        if flavour == "image" and device.flavour != "image":
+            device.close()
+            pytest.skip("this device has no image units in fragment shaders")
+        _engines[flavour] = Engine(device, flags)
+    return _engines[flavour]
+
+
+@pytest.fixture(params=["image", "sampler"])
+def gpu(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The current engine, once for each way of reading textures; no GL error and no tensor may be left behind."""
+    if request.config.getoption("--gl") == "3.3" and request.param == "image":
+        pytest.skip("only the paths for OpenGL 3.3 were asked for")
+    current = _engine_of(request.param)
+    before = engine.use(current)
+    current.device.check()
+    gc.collect()
+    live = current.live_tensors
+    yield current
+    current.device.check()
+    error = current.device.gl.GetError()
+    gc.collect()
+    left = current.live_tensors - live
+    engine.use(before)
+    if before is not None:
+        before.device.check()
+    assert error == 0, f"the test left GL error {error:#x}"
+    assert left <= 0, f"the test left {left} tensors alive"
