@@ -21,7 +21,10 @@ def fused_batch_norm(
     *,
     variance_epsilon: float = 0.001,
 ) -> Tensor:
-    """(x - mean) * scale / sqrt(variance + epsilon) + offset; the four have one value a channel or broadcast."""
+    """(x - mean) * scale / sqrt(variance + epsilon) + offset.
+
+    The four have one value a channel, or broadcast to the shape of ``x``.
+    """
     if mean is None or variance is None:
         missing = "mean" if mean is None else "variance"
         raise InvalidArgumentError(f"FusedBatchNorm needs input {missing!r}")
@@ -41,7 +44,7 @@ def fused_batch_norm(
     # The mean comes off first: a combined offset would cancel where it is large beside the deviation.
     operands = [x, mean, factor]
     if offset is None:
-        return emit_elementwise([*operands], "(a - b) * c", "float32") if x.size else x
+        return emit_elementwise(operands, "(a - b) * c", "float32")
     return emit_elementwise([*operands, offset], "(a - b) * c + d", "float32")
 
 
@@ -49,18 +52,21 @@ def _factor(scale: Tensor | None, variance: Tensor, epsilon: float) -> Tensor:
     parameters: dict[str, ParameterValue] = {"variance_epsilon": float(epsilon)}
 
     def make() -> Tensor:
-        if scale is None:
-            return emit_elementwise([variance], "1.0 / sqrt(a + variance_epsilon)", "float32", parameters=parameters)
-        both = [scale, variance]
-        return emit_elementwise(both, "a / sqrt(b + variance_epsilon)", "float32", parameters=parameters)
+        operands = [variance] if scale is None else [variance, scale]
+        numerator = "1.0" if scale is None else "b"
+        expression = f"{numerator} / sqrt(a + variance_epsilon)"
+        return emit_elementwise(operands, expression, "float32", parameters=parameters)
 
     if scale is None or scale.persistent:
-        return variance.engine.derive(variance, ("batch_norm", None if scale is None else scale.id, epsilon), make)
+        key = ("batch_norm", None if scale is None else scale.id, epsilon)
+        return variance.engine.derive(variance, key, make)
     return make()
 
 
 @kernel("LRN")
-def lrn(x: Tensor, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5) -> Tensor:
+def lrn(
+    x: Tensor, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
+) -> Tensor:
     """x * (bias + alpha * sum of x^2 over the channels within ``depth_radius``)^-beta, of rank 4."""
     _check_rank("LRN", x)
     return _emit_norm(x, depth_radius, bias, alpha, beta, {})
@@ -68,18 +74,25 @@ def lrn(x: Tensor, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1
 
 @kernel("LRNGrad")
 def lrn_grad(
-    x: Tensor, y: Tensor, dy: Tensor, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
+    x: Tensor,
+    y: Tensor,
+    dy: Tensor,
+    *,
+    depth_radius: int = 5,
+    bias: float = 1.0,
+    alpha: float = 1.0,
+    beta: float = 0.5,
 ) -> Tensor:
     """Gradient of LRN's ``x``, for its result ``y`` and the gradient ``dy`` of that."""
     _check_rank("LRNGrad", dy)
     if not x.shape == y.shape == dy.shape:
-        raise InvalidArgumentError(f"LRNGrad: x, y and dy must have one shape; got {x.shape}, {y.shape}, {dy.shape}")
+        raise InvalidArgumentError(
+            f"LRNGrad: x, y and dy must have one shape; got {x.shape}, {y.shape}, {dy.shape}"
+        )
     norm = _emit_norm(x, depth_radius, bias, alpha, beta, {"NORM": 1})
     values = _parameters(x, depth_radius, bias, alpha, beta)
     inputs = {"x": cast_to(x, "float32"), "y": y, "dy": dy, "norm": norm}
     return x.engine.emit("lrn_grad", inputs, x.shape, "float32", values) if x.size else x
-
-
 
 
 def _check_rank(name: str, x: Tensor) -> None:
@@ -87,10 +100,13 @@ def _check_rank(name: str, x: Tensor) -> None:
         raise InvalidArgumentError(f"Error in {name}: x must be rank 4 but got rank {x.ndim}.")
 
 
-def _parameters(x: Tensor, depth_radius: int, bias: float, alpha: float, beta: float) -> dict[str, ParameterValue]:
+def _parameters(
+    x: Tensor, depth_radius: int, bias: float, alpha: float, beta: float
+) -> dict[str, ParameterValue]:
     if int(depth_radius) != depth_radius:
         raise InvalidArgumentError(
-            f"Error in localResponseNormalization: depthRadius must be an integer but got depthRadius {depth_radius}."
+            "Error in localResponseNormalization: "
+            f"depthRadius must be an integer but got depthRadius {depth_radius}."
         )
     return {
         "channel_count": x.shape[3],

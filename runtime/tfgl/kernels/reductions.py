@@ -45,7 +45,9 @@ LARGEST = Reduction(_FLOAT_LOWEST, _INT_LOWEST, "larger(x, y)", -math.inf, -(2**
 SMALLEST = Reduction(_FLOAT_HIGHEST, _INT_HIGHEST, "smaller(x, y)", math.inf, 2**31 - 1)
 
 
-def reduce(x: Tensor, axes: Sequence[int], rule: Reduction, shape: Shape, dtype: DType, divisor: float = 1.0) -> Tensor:
+def reduce(
+    x: Tensor, axes: Sequence[int], rule: Reduction, shape: Shape, dtype: DType, divisor: float = 1.0
+) -> Tensor:
     """``x`` reduced over ``axes`` (from the front) into ``shape``; float results divided by ``divisor``.
 
     ``x`` has the kind of ``dtype`` already.
@@ -54,8 +56,10 @@ def reduce(x: Tensor, axes: Sequence[int], rule: Reduction, shape: Shape, dtype:
     if math.prod(shape) == 0:
         return x.engine.emit("fill", {}, shape, dtype, {"fill_value": 0})
     if count == 0:
-        value = rule.empty_float / divisor if divisor else math.nan
-        return x.engine.emit("fill", {}, shape, dtype, {"fill_value": value if x.kind == "float" else rule.empty_int})
+        value: ParameterValue = rule.empty_int
+        if x.kind == "float":
+            value = rule.empty_float / divisor if divisor else math.nan
+        return x.engine.emit("fill", {}, shape, dtype, {"fill_value": value})
     if count == 1 and divisor == 1.0:
         return x.view(shape, dtype)
     if x.is_tiled and not x.is_flat and x.ndim == 4 and set(axes) == {1, 2} and x.shape[3] % 4 == 0:
@@ -230,8 +234,9 @@ def _arg(x: Tensor, axis: int | Sequence[int], better: str, float_worst: str, in
     out = (*shape[:at], *shape[at + 1 :]) if x.shape else ()
     size, inner, outputs = shape[at], math.prod(shape[at + 1 :]), math.prod(out)
     if outputs and not size:
-        raise InvalidArgumentError(f"axis {given[0]} of shape {x.shape} is empty: it has no largest or smallest element")
-    defines: dict[str, object] = {"BETTER(x, y)": better, "WORST": float_worst if x.kind == "float" else int_worst}
+        raise InvalidArgumentError(f"axis {given[0]} of shape {x.shape} is empty: it has no extreme")
+    worst = float_worst if x.kind == "float" else int_worst
+    defines: dict[str, object] = {"BETTER(x, y)": better, "WORST": worst}
     chunk = size if size <= _LONGEST else min(_LONGEST, max(256, math.isqrt(size)))
     parts = math.ceil(size / chunk) if size else 1
     values: dict[str, ParameterValue] = {
@@ -241,12 +246,13 @@ def _arg(x: Tensor, axis: int | Sequence[int], better: str, float_worst: str, in
         "chunk_size": chunk,
         "steps_count": size,
     }
-    result = x.engine.emit("arg_reduce", {"x": x}, out if parts == 1 else (parts, *out), "int32", values, defines)
+    emit = x.engine.emit
+    result = emit("arg_reduce", {"x": x}, out if parts == 1 else (parts, *out), "int32", values, defines)
     defines = {**defines, "CANDIDATES": 1}
     while parts > 1:
         steps, chunk = parts, min(parts, _LONGEST)
         parts = math.ceil(steps / chunk)
         values = {**values, "chunk_size": chunk, "steps_count": steps}
         inputs = {"x": x, "candidates": result}
-        result = x.engine.emit("arg_reduce", inputs, out if parts == 1 else (parts, *out), "int32", values, defines)
+        result = emit("arg_reduce", inputs, out if parts == 1 else (parts, *out), "int32", values, defines)
     return result

@@ -28,7 +28,8 @@ def select(condition: Tensor, t: Tensor, e: Tensor) -> Tensor:
         rows = (t if t.ndim >= e.ndim else e).shape
         if rows[0] != condition.shape[0]:
             raise InvalidArgumentError(
-                f"The first dimension of `a` must match the size of `condition`: {rows[0]} and {condition.shape[0]}"
+                "The first dimension of `a` must match the size of `condition`: "
+                f"{rows[0]} and {condition.shape[0]}"
             )
         condition = condition.view((condition.shape[0], *(1,) * (len(rows) - 1)))
     dtype: DType = t.dtype if t.dtype == e.dtype else upcast(t.dtype, e.dtype)

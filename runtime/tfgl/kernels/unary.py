@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,21 +111,20 @@ for _name, _rule in UNARY.items():
 
 def _complex(name: str, x: Tensor) -> Tensor:
     """The few that have a complex form."""
-    real, imaginary = x.parts
-    forms: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
-        "Neg": lambda: (emit_elementwise([real], "-a", "float32"), emit_elementwise([imaginary], "-a", "float32")),
-        "Square": lambda: (
-            emit_elementwise([real, imaginary], "(a - b) * (a + b)", "float32"),
-            emit_elementwise([real, imaginary], "2.0 * a * b", "float32"),
-        ),
-        "Reciprocal": lambda: (
-            emit_elementwise([real, imaginary], "a / (a * a + b * b)", "float32"),
-            emit_elementwise([real, imaginary], "-b / (a * a + b * b)", "float32"),
-        ),
-    }
-    if name not in forms:
+    if name == "Neg":
+        parts = [emit_elementwise([part], "-a", "float32") for part in x.parts]
+    elif name in _COMPLEX:
+        parts = [emit_elementwise(x.parts, expression, "float32") for expression in _COMPLEX[name]]
+    else:
         raise InvalidArgumentError(f"{name} does not take complex64; take Real, Imag or ComplexAbs first")
-    return Tensor(x.engine, x.shape, "complex64").adopt_parts(*forms[name]())
+    return Tensor(x.engine, x.shape, "complex64").adopt_parts(parts[0], parts[1])
+
+
+# Real and imaginary part of functions of a + ib.
+_COMPLEX = {
+    "Square": ("(a - b) * (a + b)", "2.0 * a * b"),
+    "Reciprocal": ("a / (a * a + b * b)", "-b / (a * a + b * b)"),
+}
 
 
 @kernel("ClipByValue")
