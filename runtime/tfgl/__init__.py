@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from . import engine as engine
 from . import errors as errors
@@ -10,8 +12,6 @@ from .engine import Engine as Engine
 from .errors import TfglError as TfglError
 from .flags import Flags as Flags
 from .flags import flags as flags
-from .graph.model import GraphModel as GraphModel
-from .graph.model import load_graph_model as load_graph_model
 from .memory import MemoryInfo as MemoryInfo
 from .memory import dispose as dispose
 from .memory import keep as keep
@@ -22,7 +22,27 @@ from .registry import kernel_names as kernel_names
 from .registry import run_kernel as run_kernel
 from .tensor import Tensor as Tensor
 
+if TYPE_CHECKING:
+    from . import profile as profile
+    from .graph.model import GraphModel as GraphModel
+    from .graph.model import load_graph_model as load_graph_model
+
 __version__ = "0.1.0"
+
+# Loaded when first asked for: they would double what importing tfgl takes. A name -> the module that has it.
+_LATER = {"GraphModel": "graph.model", "load_graph_model": "graph.model", "profile": "profile"}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(f".{_LATER[name]}", __name__)
+        value = globals()[name] = module if name == _LATER[name] else getattr(module, name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATER})
 
 
 def tensor(values: object, shape: Sequence[int] | None = None, dtype: str | None = None) -> Tensor:
