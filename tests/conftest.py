@@ -10,10 +10,6 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tfgl.engine import Engine, use
-from tfgl.flags import Flags
-from tfgl.gl.device import open_device
-
 from tfgl import engine
 from tfgl.engine import Engine
 from tfgl.flags import Flags
@@ -99,43 +95,3 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[Engine]:
         before.device.check()
     assert error == 0, f"the test left GL error {error:#x}"
     assert left <= 0, f"the test left {left} tensors alive"
-
-
-_engines: dict[str, Engine] = {}
-
-
-@pytest.fixture(params=["image", "sampler"])
-def gpu(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """The engine of a flavour, current for the test.
-
-    A GL error, or a tensor left alive, fails the test.
-    """
-    flavour: Literal["image", "sampler"] = request.param
-    engine = _engine(flavour)
-    before = use(engine)
-    engine.device.check()
-    gc.collect()
-    alive = engine.live_tensors
-    try:
-        yield engine
-    finally:
-        use(before)
-    engine.device.check()
-    error = engine.device.gl.GetError()
-    assert not error, f"GL error {error:#06x}"
-    gc.collect()
-    left = engine.live_tensors - alive
-    assert left <= 0, f"{left} tensors were left alive"
-
-
-def _engine(flavour: Literal["image", "sampler"]) -> Engine:
-    """The session's engine of ``flavour``: a context costs a second, programs compile once in each."""
-    engine = _engines.get(flavour)
-    if engine is None:
-        chosen = Flags(gl_version=330) if flavour == "sampler" else Flags()
-        device = open_device(chosen)
-        if device.flavour != flavour:
-            device.close()
-            pytest.skip(f"this context has no {flavour} flavour")
-        engine = _engines[flavour] = Engine(device, chosen)
-    return engine
