@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from linear_kernels import Row, check, compare, values
+from linear_kernels import Row, check, compare, result_of, values
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError, TensorTooLargeError
 from tfgl.registry import run_kernel
@@ -85,6 +85,15 @@ def test_transposed(gpu: Engine, window: tuple[Any, ...]) -> None:
     row = Row("Conv2DBackpropInput", {"dy": shape, "filter": filter}, attrs, weights=("filter",))
     check(gpu, row)
     check(gpu, _channels_first(row, "dy"))
+
+
+def test_a_gradient_larger_than_the_forward_result_is_cut(gpu: Engine) -> None:
+    dy = values((1, 8, 8, 4), "float32", 0)
+    filter = gpu.tensor(values((3, 3, 5, 4), "float32", 1))
+    attrs = _attrs(1, "same", 1, inputShape=[1, 4, 4, 5])
+    whole = run_kernel("Conv2DBackpropInput", {"dy": gpu.tensor(dy), "filter": filter}, attrs)
+    part = run_kernel("Conv2DBackpropInput", {"dy": gpu.tensor(dy[:, :4, :4]), "filter": filter}, attrs)
+    np.testing.assert_array_equal(result_of(whole), result_of(part))
 
 
 @pytest.mark.parametrize("mode", ["floor", "round", "ceil"])

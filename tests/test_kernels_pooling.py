@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from linear_kernels import Row, check, compare, values
+from linear_kernels import Row, check, compare, result_of, values
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError
 from tfgl.registry import run_kernel
@@ -38,6 +38,13 @@ def test_pools(gpu: Engine, kernel: str, window: tuple[Any, ...]) -> None:
 def test_rounding_modes(gpu: Engine, mode: str) -> None:
     attrs = {"filterSize": 3, "strides": [2, 3], "pad": 1, "dimRoundingMode": mode}
     check(gpu, Row("MaxPool", {"x": (1, 8, 9, 2)}, attrs))
+
+
+@pytest.mark.parametrize("kernel", ["AvgPool", "MaxPool"])
+def test_a_window_of_one_changes_nothing(gpu: Engine, kernel: str) -> None:
+    x = values((1, 2, 2, 3), "float32", 0)
+    result = run_kernel(kernel, {"x": gpu.tensor(x)}, {"filterSize": 1, "strides": 2, "pad": 1})
+    np.testing.assert_array_equal(result_of(result), x)
 
 
 def test_the_largest_int_is_exact(gpu: Engine) -> None:

@@ -16,35 +16,36 @@ Labels = tuple[str, ...]
 
 @kernel("Einsum")
 def einsum(tensors: Sequence[Tensor], *, equation: str) -> Tensor:
-    """The sum of products that ``equation`` describes, for one operand or more.
+    """The sum of products that ``equation`` describes, for one operand or two.
 
     Labels that occur twice in one operand take its diagonal; those missing from
     the result are summed.
     """
-    if not tensors:
-        raise InvalidArgumentError("Einsum needs one tensor or more")
+    if not 1 <= len(tensors) <= 2:
+        raise InvalidArgumentError(
+            f"Einsum takes one or two tensors, got {len(tensors)}; multiply them in pairs, an einsum each"
+        )
     dtypes = {tensor.dtype for tensor in tensors}
     if len(dtypes) > 1 or dtypes - {"float32", "int32"}:
         raise InvalidArgumentError(f"Einsum takes float32 tensors, or int32 ones, got {', '.join(sorted(dtypes))}")
     parsed = parse_einsum(equation, [tensor.shape for tensor in tensors])
     terms = [_diagonals(tensor, labels) for tensor, labels in zip(tensors, parsed.inputs, strict=True)]
     x, labels = terms[0]
-    for k, (y, other) in enumerate(terms[1:], 2):
-        later = {label for _, rest in terms[k:] for label in rest} | set(parsed.output)
-        x, labels = _product(x, labels, y, other, later)
+    if len(terms) == 2:
+        x, labels = _product(x, labels, *terms[1], parsed.output)
     x, labels = _summed(x, labels, parsed.output)
     # An ellipsis axis may be as short as 1 in every operand, never missing from all of them.
     return _ordered(x, labels, parsed.output).view(parsed.shape)
 
 
-def _product(x: Tensor, left: Labels, y: Tensor, right: Labels, later: set[str]) -> tuple[Tensor, Labels]:
-    """The product of two operands, summed over the labels that nothing later needs."""
-    x, left = _summed(x, left, later | set(right))
-    y, right = _summed(y, right, later | set(left))
+def _product(x: Tensor, left: Labels, y: Tensor, right: Labels, wanted: Labels) -> tuple[Tensor, Labels]:
+    """The product of two operands, summed over the labels that are not ``wanted``."""
+    x, left = _summed(x, left, {*wanted, *right})
+    y, right = _summed(y, right, {*wanted, *left})
     sizes = dict(zip(left, x.shape, strict=True))
     others = dict(zip(right, y.shape, strict=True))
     shared = [label for label in left if label in others]
-    gone = [label for label in shared if label not in later]
+    gone = [label for label in shared if label not in wanted]
     for label in gone:
         if sizes[label] != others[label]:
             # The one of extent 1 broadcasts: sum the other over it.

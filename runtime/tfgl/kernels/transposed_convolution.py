@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..ir.shapes import conv2d_transpose_geometry
+from ..ir.shapes import conv2d_geometry, conv2d_transpose_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
 from ..registry import kernel
 from ..tensor import Shape, Tensor
@@ -40,7 +40,7 @@ def conv2d_backprop_input(
     """
     check_dtypes(dy, filter)
     geometry = conv2d_transpose_geometry(
-        dy.shape,
+        _used(dy.shape, filter.shape, tuple(input_shape), strides, pad, dim_rounding_mode, data_format, dilations),
         filter.shape,
         tuple(input_shape),
         strides,
@@ -72,9 +72,37 @@ def conv2d_backprop_input(
 
     def draw(part: Tensor, shape: Shape) -> Tensor:
         values = in_parameters(part) | window | after.parameters
+        values |= {"in_height": geometry.out_height, "in_width": geometry.out_width}
         inputs = {"x": part, "filter": weight, **after.inputs}
         defines = {"TRANSPOSED": 1, **after.defines}
         return dy.engine.emit("convolution", inputs, shape, dy.dtype, values, defines, layout="tiles", tiled=("x",))
 
     result = in_batches(dy, last_shape(geometry, of_input=True), draw)
     return result if geometry.channels_last else transposed(result, TO_CHANNELS_FIRST)
+
+
+def _used(
+    dy: Shape,
+    filter: Shape,
+    input_shape: Shape,
+    strides: Extents,
+    pad: Pad,
+    rounding: Rounding,
+    data_format: str,
+    dilations: Extents | None,
+) -> Shape:
+    """The part of a gradient of shape ``dy`` that is used: TensorFlow.js leaves out rows and columns too many."""
+    if len(dy) != 4 or len(input_shape) != 4:
+        return dy
+    forward = conv2d_geometry(
+        input_shape,
+        filter,
+        strides,
+        pad,
+        dim_rounding_mode=rounding,
+        data_format=data_format,
+        dilations=dilations,
+    )
+    first = 1 if forward.channels_last else 2
+    spatial = tuple(map(min, dy[first : first + 2], forward.out_spatial))
+    return (*dy[:first], *spatial, *dy[first + 2 :])
