@@ -73,14 +73,12 @@ class Step:
     """An element-wise expression that a program applies to its value before writing it.
 
     ``running`` is the variable that stands for the value; ``operands`` are pairs
-    of another variable and the input that it reads; ``aliases`` pairs of a
-    parameter's name in the expression and in the program.
+    of another variable and the input that it reads.
     """
 
     expression: str
     running: str
     operands: tuple[tuple[str, str], ...] = ()
-    aliases: tuple[tuple[str, str], ...] = ()
     includes: str = ""
 
 
@@ -193,11 +191,9 @@ def _steps(source: Source, included: set[str]) -> list[str]:
     lines = ["#define EPILOGUE"]
     for number, step in enumerate(source.steps):
         lines.append(_expand("", included, {"INCLUDES": step.includes}))
-        lines += [f"#define {alias} {name}" for alias, name in step.aliases]
         lines.append(f"VALUE4 step_{number}(VALUE4 {step.running}, {declared}) {{")
         lines += [f"{name.upper()}_VALUE4 {variable} = {name}_here({place});" for variable, name in step.operands]
         lines.append(f"return {step.expression}; }}")
-        lines += [f"#undef {alias}" for alias, _ in step.aliases]
     calls = "".join(f" v = step_{number}(v, {place});" for number in range(len(source.steps)))
     lines.append(f"VALUE4 epilogue(VALUE4 v, {declared}) {{{calls} return v; }}")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -81,7 +82,8 @@ def _merged(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> D
     """One draw that does both, in the consumer's place; None where they do not fit together."""
     first, second = producer.source, consumer.source
     running = second.inputs[position]
-    others = [(declared, buffer) for k, (declared, buffer) in enumerate(zip(second.inputs, consumer.inputs, strict=True)) if k != position]
+    others = list(zip(second.inputs, consumer.inputs, strict=True))
+    del others[position]
     fits = (
         first.layout == second.layout == running.layout
         and first.kind == second.kind == running.kind
@@ -104,15 +106,14 @@ def _merged(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> D
         name = prefix + declared.name
         operands.append((declared.name, name))
         inputs.append(replace(declared, name=name))
-    aliases: list[tuple[str, str]] = []
+    defines = dict(second.defines)
+    expression = defines["EXPRESSION"]
     for parameter, held in later.items():
         if _is_place(parameter):
             continue
         words[replace(parameter, name=prefix + parameter.name)] = held
-        if not parameter.name.endswith("_texels"):
-            aliases.append((parameter.name, prefix + parameter.name))
-    defines = dict(second.defines)
-    step = Step(defines["EXPRESSION"], running.name, tuple(operands), tuple(aliases), defines.get("INCLUDES", ""))
+        expression = re.sub(rf"\b{parameter.name}\b", prefix + parameter.name, expression)
+    step = Step(expression, running.name, tuple(operands), defines.get("INCLUDES", ""))
     source = replace(first, inputs=tuple(inputs), parameters=tuple(words), steps=(*first.steps, step))
     packed = b"".join(words.values())
     buffers = (*producer.inputs, *(buffer for _, buffer in others))

@@ -272,12 +272,11 @@ class GraphModel:
                 named[graph.input_edge(key)] = (str(key), value)
             return named
         keys = self.input_keys
-        if isinstance(inputs, (list, tuple)) and len(keys) != 1 or (
-            isinstance(inputs, (list, tuple)) and len(inputs) == 1 and isinstance(inputs[0], (Tensor, np.ndarray))
-        ):
-            values: Sequence[InputValue] = inputs
-        else:
-            values = [inputs]
+        # For a model with one input a list of numbers is its value, a list of arrays one value for each input.
+        several = isinstance(inputs, (list, tuple)) and (
+            len(keys) != 1 or (bool(inputs) and all(isinstance(item, (Tensor, np.ndarray)) for item in inputs))
+        )
+        values: Sequence[InputValue] = inputs if several else [inputs]  # type: ignore[assignment, list-item]
         if len(values) != len(keys):
             raise InvalidArgumentError(
                 f"the model has {len(keys)} inputs ({', '.join(keys) or 'none'}), got {len(values)}; "
