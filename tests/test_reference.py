@@ -489,3 +489,51 @@ def test_dtypes_that_come_back_are_the_reference_ones() -> None:
         assert run(kernel, np.float32(1.5), np.float16(2)).dtype == np.float64
         assert run(kernel, np.int64(1), np.uint8(2)).dtype == np.int32
     assert len(reference_names()) > 150
+
+
+def test_dilation() -> None:
+    from scipy import ndimage
+
+    x, w = rng.normal(size=(7, 6)), rng.normal(size=(3, 3))
+    attrs = {"strides": 1, "pad": "same", "dilations": 1}
+    got = run("Dilation2D", x[None, ..., None], w[..., None], **attrs)
+    # SciPy mirrors the structure, as its definition of dilation says.
+    expected = ndimage.grey_dilation(x, structure=w[::-1, ::-1], mode="constant", cval=-np.inf)
+    same(got[0, ..., 0], expected)
+    many, filter = rng.normal(size=(2, 7, 6, 3)), rng.normal(size=(2, 3, 3))
+    attrs = {"strides": 2, "pad": "valid", "dilations": 2}
+    y = run("Dilation2D", many, filter, **attrs)
+    dy, step = rng.normal(size=y.shape), 1e-7
+    for kernel, which in (("Dilation2DBackpropInput", 0), ("Dilation2DBackpropFilter", 1)):
+        direction = rng.normal(size=(many, filter)[which].shape)
+        moved = [many, filter]
+        moved[which] = moved[which] + step * direction
+        slope = (run("Dilation2D", *moved, **attrs) - y) / step
+        assert (run(kernel, many, filter, dy, **attrs) * direction).sum() == pytest.approx((slope * dy).sum(), rel=1e-5)
+
+
+def test_bands() -> None:
+    x = rng.normal(size=(2, 4, 5))
+    same(run("MatrixBandPart", x, np.int32(1), np.int32(-1)), np.triu(x, -1))
+    same(run("MatrixBandPart", x, np.int32(-1), np.int32(0)), np.tril(x))
+
+
+def test_transforms() -> None:
+    image = np.arange(1.0, 13).reshape(1, 3, 4, 1)
+    moved = np.float32([[1, 0, 1, 0, 1, 0, 0, 0]])
+    table = {
+        "constant": [2, 3, 4, 9],
+        "nearest": [2, 3, 4, 4],
+        "reflect": [2, 3, 4, 4],
+        "wrap": [2, 3, 4, 1],
+    }
+    for mode, row in table.items():
+        for interpolation in ("nearest", "bilinear"):
+            got = run("Transform", image, moved, interpolation=interpolation, fillMode=mode, fillValue=9)
+            same(got[0, 0, :, 0], row)
+    half = np.float32([[1, 0, 0.5, 0, 1, 0, 0, 0]])
+    got = run("Transform", image, half, interpolation="bilinear", fillValue=0, outputShape=[1, 4])
+    same(got[0, 0, :, 0], [1.5, 2.5, 3.5, 2])
+    square = np.arange(9.0).reshape(1, 3, 3, 1)
+    turned = run("RotateWithOffset", square, radians=np.pi / 2, center=1 / 3, fillValue=-1)
+    same(turned[0, ..., 0], np.rot90(square[0, ..., 0]))

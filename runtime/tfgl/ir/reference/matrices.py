@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...errors import InvalidArgumentError
 from ..shapes import batch_matmul_shape, broadcast_shapes, parse_einsum
 from .conversion import numbers
 from .elementwise import activate
@@ -55,3 +56,14 @@ def einsum(tensors: Sequence[Array], *, equation: str) -> Array:
         np.einsum(*operands, [codes[label] for label in plan.output], optimize=len(tensors) > 1)  # type: ignore[call-overload]
     )
     return result
+
+
+@reference("MatrixBandPart")
+def matrix_band_part(input: Array, num_lower: Array, num_upper: Array) -> Array:
+    """Matrices with only so many diagonals below and above the main one; a negative number keeps them all."""
+    if input.ndim < 2:
+        raise InvalidArgumentError(f"bandPart(): Rank must be at least 2, got {input.ndim}.")
+    lower, upper = int(num_lower), int(num_upper)
+    below = np.subtract.outer(np.arange(input.shape[-2]), np.arange(input.shape[-1]))
+    kept = ((lower < 0) | (below <= lower)) & ((upper < 0) | (-below <= upper))
+    return np.where(kept, input, input.dtype.type(0))
