@@ -6,6 +6,7 @@ The zoo lies beside the repository (``../shared/zoo``); without it the tests ski
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import tfgl
 from tfgl.engine import Engine
 from tfgl.errors import UnsupportedOpError
+from tfgl.graph.model import ModelTensorInfo
 
 ZOO = Path(__file__).parents[2] / "shared" / "zoo"
 
@@ -33,7 +35,7 @@ def _conversions() -> Iterator[Any]:
                 yield pytest.param(folder, model.parent, id=f"{folder.name}-{model.parent.name}")
 
 
-def _array(stored: npt.NDArray[Any], info: tfgl.graph.model.ModelTensorInfo) -> npt.NDArray[Any]:
+def _array(stored: npt.NDArray[Any], info: ModelTensorInfo) -> npt.NDArray[Any]:
     """The zoo keeps TensorFlow's dtypes (float64, int64, str); a TensorFlow.js user passes the model's."""
     if info.dtype == "string":
         return stored.astype(object)
@@ -41,7 +43,7 @@ def _array(stored: npt.NDArray[Any], info: tfgl.graph.model.ModelTensorInfo) -> 
 
 
 @pytest.mark.skipif(not ZOO.is_dir(), reason="the model zoo is not beside this repository")
-@pytest.mark.parametrize(("folder", "model_folder"), _conversions())
+@pytest.mark.parametrize(("folder", "model_folder"), list(_conversions()))
 def test_model_computes_what_tensorflow_computes(gpu: Engine, folder: Path, model_folder: Path) -> None:
     if folder.name in _SKIPPED:
         pytest.skip(_SKIPPED[folder.name])
@@ -57,7 +59,7 @@ def test_model_computes_what_tensorflow_computes(gpu: Engine, folder: Path, mode
             outputs = np.load(own_outputs if own_outputs.exists() else folder / run["outputs_file"], allow_pickle=False)
             feeds = _feeds(model, inputs)
             found = model.predict_dict(feeds)
-            _compare(found, {_clean(key): outputs[key] for key in outputs.files}, meta)
+            _compare(found, model.output_nodes, {_clean(key): outputs[key] for key in outputs.files}, meta)
 
 
 def _clean(key: str) -> str:
@@ -77,14 +79,17 @@ def _feeds(model: tfgl.GraphModel, inputs: Any) -> dict[str, Any]:
     return feeds
 
 
-def _compare(found: dict[str, tfgl.Tensor], expected: dict[str, npt.NDArray[Any]], meta: dict[str, Any]) -> None:
-    if len(found) == 1 and len(expected) == 1:
-        pairs = [(next(iter(expected)), next(iter(found.values())), next(iter(expected.values())))]
-    else:
-        named = {_clean(key): value for key, value in found.items()}
-        missing = set(expected) - set(named)
-        assert not missing, f"outputs {sorted(missing)} are not among {sorted(named)}"
-        pairs = [(key, named[key], value) for key, value in expected.items()]
+def _compare(found: dict[str, tfgl.Tensor], nodes: list[str], expected: dict[str, npt.NDArray[Any]], meta: dict[str, Any]) -> None:
+    """``nodes`` are the nodes of ``found``, in its order."""
+    named = {_clean(key): value for key, value in found.items()}
+    # The converter keeps a signature key only where dtype and shape tell the outputs apart. TensorFlow returns
+    # them sorted by key from nodes called Identity, Identity_1, and so on.
+    numbered = {int(node.partition("_")[2] or 0): tensor for node, tensor in zip(nodes, found.values(), strict=True) if re.fullmatch(r"Identity(_\d+)?", node)}
+    pairs = []
+    for place, (key, value) in enumerate(sorted(expected.items())):
+        tensor = next(iter(found.values())) if len(found) == len(expected) == 1 else named.get(key, numbered.get(place))
+        assert tensor is not None, f"output {key} is not among {sorted(named)}"
+        pairs.append((key, tensor, value))
     for key, tensor, value in pairs:
         got = tensor.numpy()
         assert got.shape == value.shape, f"{key}: shape {got.shape}, expected {value.shape}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import moderngl
 import numpy as np
@@ -98,7 +98,7 @@ class Texture:
         target = raw.TEXTURE_2D_ARRAY if layered else raw.TEXTURE_2D
         return [(gl.ActiveTexture, (raw.TEXTURE0 + unit,)), (gl.BindTexture, (target, self.glo))]
 
-    def write(self, values: npt.NDArray[np.float32] | npt.NDArray[np.int32]) -> None:
+    def write(self, values: npt.NDArray[Any]) -> None:
         """Upload a flat array (float32 or int32, C order) from the first texel on."""
         gl, width = self._device.gl, self.shape.width
         transfer = _TRANSFER[self.shape.kind]

@@ -18,8 +18,9 @@ from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, Unsu
 from ..io import ModelArtifacts, read_artifacts, save_artifacts
 from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
 from ..ir.graphdef import graph_from_json
-from ..ir.lowering import supported_ops
+from ..ir.lowering import kernels_of, supported_ops
 from ..progress import progress_bar
+from ..registry import kernel_names
 from ..tensor import Tensor, host_array
 from .executor import Executor
 from .optimize import optimize
@@ -276,7 +277,7 @@ class GraphModel:
         several = isinstance(inputs, (list, tuple)) and (
             len(keys) != 1 or (bool(inputs) and all(isinstance(item, (Tensor, np.ndarray)) for item in inputs))
         )
-        values: Sequence[InputValue] = inputs if several else [inputs]  # type: ignore[assignment, list-item]
+        values: Sequence[InputValue] = inputs if several else [inputs]  # type: ignore[assignment]
         if len(values) != len(keys):
             raise InvalidArgumentError(
                 f"the model has {len(keys)} inputs ({', '.join(keys) or 'none'}), got {len(values)}; "
@@ -401,7 +402,8 @@ def _check_supported(graph: Graph) -> None:
     known = supported_ops()
     unknown: dict[str, list[str]] = {}
     for node in needed.nodes.values():
-        if node.op not in known and node.name not in graph.constants:
+        runs = node.op in known and kernel_names().issuperset(kernels_of(node.op))
+        if not runs and node.name not in graph.constants:
             unknown.setdefault(node.op, []).append(node.name)
     if unknown:
         listed = ", ".join(f"{op} ({len(names)}x, first node {names[0]!r})" for op, names in unknown.items())
