@@ -20,6 +20,9 @@ from .tiles import (
     window_parameters,
 )
 
+# Filters of these heights get a program in which neighbouring results share the lines they read.
+_SHARED_HEIGHTS = (3, 5)
+
 
 @kernel("DepthwiseConv2dNative")
 def depthwise_conv2d_native(
@@ -90,6 +93,8 @@ def fused_depthwise_conv2d(
     defines = dict(after.defines)
     if multiplier > 1:
         defines["MULTIPLIED"] = 1
+    elif geometry.filter_height in _SHARED_HEIGHTS and geometry.stride_height <= 2 and geometry.dilation_height == 1:
+        defines |= {"FILTER_HEIGHT": geometry.filter_height, "STRIDE_HEIGHT": geometry.stride_height}
 
     def draw(part: Tensor, shape: Shape) -> Tensor:
         values = in_parameters(part) | window_parameters(geometry) | dilation_parameters(geometry)
