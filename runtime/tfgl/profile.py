@@ -113,29 +113,27 @@ class Warmup:
         device = f"{self.renderer}{', a software driver' if self.software else ''}"
         title = Text(f"warmup of {self.model}" if self.model else "warmup")
         table = Table(title=title, caption=Text(f"on {device}"), title_justify="left", caption_justify="left")
-        table.add_column("phase")
-        table.add_column("ms", justify="right")
-        table.add_column("of which")
+        # Narrow enough for a terminal of 80 columns: there, only names of programs are cut.
+        table.add_column("phase", no_wrap=True, max_width=34)
+        table.add_column("ms", justify="right", no_wrap=True, min_width=8)
+        table.add_column("", no_wrap=True, min_width=28)
 
         def row(phase: str, elapsed_ms: float, note: str = "", style: str | None = None) -> None:
             table.add_row(Text(phase), f"{elapsed_ms:.2f}", Text(note), style=style)
 
-        row("load: read model.json and shards", self.read_ms)
-        row("load: build the graph", self.graph_ms)
-        row("weight and input upload", self.upload_ms, bytes_text(self.upload_bytes))
+        row("load: model.json and shards", self.read_ms)
+        row("load: graph", self.graph_ms)
+        row("upload of weights and inputs", self.upload_ms, bytes_text(self.upload_bytes))
         row("texture creation", self.texture_ms, f"{self.textures} textures, {bytes_text(self.texture_bytes)}")
-        note = f"{len(self.programs)} programs, {self.from_disk_cache} from the disk cache"
-        row("compile", self.compile_ms, note)
+        row("compile", self.compile_ms, f"{len(self.programs)} programs, {self.from_disk_cache} from disk")
         for program in self.programs:
-            parts = f"link {program.link_ms:.2f}, first draw {program.first_draw_ms:.2f}"
-            kept = " (disk cache)" if program.from_disk_cache else ""
-            row(f"  {program.label}", program.compile_ms, parts + kept, "dim")
+            parts = f"link {program.link_ms:.1f} + draw {program.first_draw_ms:.1f}"
+            row(f"  {program.label}", program.compile_ms, parts + (", disk" if program.from_disk_cache else ""), "dim")
         table.add_section()
-        row("first inference", self.first_ms, "with the compilation, textures and uploads that it needs")
         steady = self.steady
-        spread = f"median of {steady.runs}; p5 {steady.p5_ms:.2f}, p95 {steady.p95_ms:.2f}; {self.draws} draws"
-        row("steady inference", steady.median_ms, spread)
-        table.add_row("first ÷ steady", f"{self.first_to_steady:.1f} ×", "")
+        row("first inference", self.first_ms, "with what it compiles")
+        row("steady inference", steady.median_ms, f"p5 {steady.p5_ms:.2f}, p95 {steady.p95_ms:.2f}")
+        table.add_row("first ÷ steady", f"{self.first_to_steady:.1f} ×", f"median of {steady.runs}, {self.draws} draws")
         return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
 import zipfile
@@ -28,12 +29,13 @@ def read_arrays(path: str) -> dict[str, Array]:
     try:
         with open(path, "rb") as file:
             magic = file.read(6)
-        if magic == _NPY:
-            return {"": np.load(path, allow_pickle=False)}
-        if magic[:4] not in _ZIP:
-            raise click.UsageError(f"{path} is neither an .npz nor an .npy file")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            file.seek(0)
+            if magic == _NPY:
+                return {"": np.load(file, allow_pickle=False)}
+            if magic[:4] not in _ZIP:
+                raise click.UsageError(f"{path} is neither an .npz nor an .npy file")
+            with np.load(file, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
     except OSError as error:
         raise click.UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError) as error:
@@ -169,9 +171,11 @@ def check_writable(path: str) -> None:
 def write_npz(path: str, arrays: Mapping[str, Array]) -> None:
     """Write an npz beside ``path`` and rename it; names keep their ``/``, texts become fixed-length bytes."""
     target = Path(path).resolve()
-    if target.exists() and not target.is_file():  # a device or a pipe, which a rename would replace
-        with target.open("wb") as stream:
-            _write_members(stream, arrays)
+    if target.exists() and not target.is_file():
+        # A device or a pipe, which a rename would replace and where a zip file cannot seek.
+        memory = io.BytesIO()
+        _write_members(memory, arrays)
+        target.write_bytes(memory.getvalue())
         return
     handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
