@@ -15,7 +15,7 @@ float asinh_exact(float x) { return asinh_exact(vec4(x)).x; }
 vec4 acosh_exact(vec4 x) {
     bvec4 big = greaterThan(x, vec4(268435456.0));
     vec4 t = x - 1.0;
-    vec4 v = log1p_series(mix(t + sqrt(x * t + t), x, big), vec4(big));
+    vec4 v = log1p_series(mix(t + sqrt(t * t + (t + t)), x, big), vec4(big));
     v = mix(v, x, is_inf(x));
     return keep_nan(x, mix(v, vec4(NOT_A_NUMBER), lessThan(x, vec4(1.0))));
 }

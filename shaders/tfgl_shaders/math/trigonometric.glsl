@@ -1,12 +1,22 @@
-// requires: precise nan
+// requires: precise nan large_angle
 // sin, cos, tan: x = n pi/2 + r with pi/2 in four parts (Cody and Waite): n times a part of 11 bits is exact for |n| < 2^13,
-// so r is good to 1e-13 for |x| <= 12867. Minimax polynomials on |r| <= pi/4, this project's own Remez fits (Cephes' forms):
+// so r is good to 1e-13 for |x| <= 12867; larger angles go through large_angle. Minimax polynomials on |r| <= pi/4, this project's own Remez fits (Cephes' forms):
 // relative error sin 2^-27.8, cos 2^-33, tan 2^-29.5. NaN for infinite x.
 vec4 quarter_turns(vec4 x, out ivec4 q) {
     vec4 n = floor(x * 0.636619772 + 0.5);
     q = ivec4(n);
     PRECISE vec4 r = ((x - n * 1.5703125) - n * 4.8375129699707031e-4) - n * 7.5495336204767227e-8;
     PRECISE vec4 s = r - n * 2.5633440682570896e-12;
+    bvec4 large = greaterThan(abs(x), vec4(12867.0));
+    if (any(large)) {
+        for (int k = 0; k < 4; k++) {
+            if (abs(x[k]) > 12867.0) {
+                int turns;
+                s[k] = large_angle(x[k], turns);
+                q[k] = turns;
+            }
+        }
+    }
     return s;
 }
 vec4 sin_series(vec4 r) {
