@@ -45,7 +45,7 @@ BINARY: dict[str, Binary] = {
     "Add": Binary("a + b", "a + b", complex=("a + c", "b + d")),
     "Atan2": Binary("atan2_exact(a, b)", includes="math/inverse_trigonometric"),
     "BitwiseAnd": Binary("", "a & b"),
-    "EluGrad": Binary("a * choose(lessThan(b, vec4(0.0)), b + 1.0, vec4(1.0))", includes="arithmetic"),
+    "EluGrad": Binary("a * choose(greaterThanEqual(b, vec4(0.0)), vec4(1.0), b + 1.0)", includes="arithmetic"),
     "Equal": Binary(
         "ivec4(equal(a, b))",
         "ivec4(equal(a, b))",
