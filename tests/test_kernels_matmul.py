@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,14 @@ def test_not_a_number_stays_in_its_row(gpu: Engine, shape: tuple[int, int]) -> N
     assert np.isnan(got[1]).all() and np.isposinf(got[0]).all()
     a[0, 1] = -np.inf
     assert not compare(gpu, row, {"a": a, "b": b})[0].any()
+
+
+@pytest.mark.parametrize("rows", [3, 20])
+def test_a_batch_over_the_limit_is_split(gpu: Engine, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(gpu.device, "info", replace(gpu.device.info, max_texture_size=70))
+    check(gpu, _matmul((3, 5, rows, 65), (3, 5, 30, 65), False, True))
+    check(gpu, _matmul((15, 65, rows), (15, 30, 65), True, True))
+    check(gpu, _matmul((2, 1, rows, 65), (1, 20, 65, 30)))
 
 
 def test_a_weight_is_packed_once(gpu: Engine) -> None:

@@ -8,7 +8,7 @@ from tfgl_shaders.assembly import ParameterValue
 
 from ..errors import InvalidArgumentError
 from ..ir.shapes import batch_matmul_shape
-from ..registry import kernel
+from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor, tiling
 from .epilogue import Epilogue, epilogue
 from .packing import MATRIX_AXES, Matrices, matrices, packed, padded_axes
@@ -78,19 +78,40 @@ def product(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Tensor:
     shape = shape or (count, rows, columns)
     if not math.prod(shape):
         return engine.emit("fill", {}, shape, dtype, {"fill_value": 0.0 if a.tensor.kind == "float" else 0})
-    work = count * rows * terms * columns
+    if count * rows * terms * columns <= _SMALL:
+        return _as_they_lie(a, b, shape, after)
     if rows <= FEW_ROWS:
         wide = _parts_width(terms)
-        if work > _SMALL and fits_tiles(engine, (count * rows, engine.device.layers, wide, columns)):
+
+        def fit(matrices: int) -> bool:
+            return fits_tiles(engine, (matrices * rows, engine.device.layers, wide, columns))
+
+        def draw(a: Matrices, b: Matrices, shape: Shape) -> Tensor:
             return _few_rows(a, b, shape, after, wide)
     else:
-        bands = -(-rows // (engine.device.layers * _WIDEST))
-        lines = bands * engine.device.layers
+        lines = -(-rows // (engine.device.layers * _WIDEST)) * engine.device.layers
         width = -(-rows // lines)
-        fit = all(fits_tiles(engine, (count, lines, width, extent)) for extent in (terms, columns))
-        if work > _SMALL and fit:
-            return _many_rows(a, b, shape, after, (count, lines, width))
-    return _as_they_lie(a, b, shape, after)
+
+        def fit(matrices: int) -> bool:
+            return all(fits_tiles(engine, (matrices, lines, width, extent)) for extent in (terms, columns))
+
+        def draw(a: Matrices, b: Matrices, shape: Shape) -> Tensor:
+            return _many_rows(a, b, shape, after, (a.count, lines, width))
+
+    if fit(count):
+        return draw(a, b, shape)
+    if not fit(1) or {a.distinct, b.distinct} != {count}:
+        return _as_they_lie(a, b, shape, after)
+    size = count
+    while not fit(size):
+        size = -(-size // 2)
+    parts = []
+    for first in range(0, count, size):
+        n = min(size, count - first)
+        parts.append(draw(a.part(first, n), b.part(first, n), (n, rows, columns)))
+    joined = run_kernel("Concat", {"tensors": parts}, {"axis": 0})
+    assert isinstance(joined, Tensor)
+    return joined.view(shape)
 
 
 def _as_they_lie(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tfgl_shaders.assembly import ParameterValue
 
+from ..registry import run_kernel
 from ..tensor import Shape, Tensor
 
 MATRIX_AXES = 4  # of the batch: a tensor of rank 6 has two more
@@ -49,6 +50,15 @@ class Matrices:
     def single(self) -> Matrices:
         """The one matrix that all of the batch shares, without the batch."""
         return Matrices(self.tensor, self.rows, self.columns, self.row_step, self.column_step, (1,), (0,))
+
+    def part(self, first: int, count: int) -> Matrices:
+        """``count`` of the matrices from ``first`` on, of a tensor that holds each of them."""
+        x = self.tensor.view((self.count, *self.tensor.shape[-2:]))
+        begin = {"begin": [first, 0, 0], "size": [count, *x.shape[1:]]}
+        sliced = run_kernel("Slice", {"x": x}, begin)
+        assert isinstance(sliced, Tensor)
+        step = (self.rows * self.columns,)
+        return Matrices(sliced, self.rows, self.columns, self.row_step, self.column_step, (count,), step)
 
     def parameters(self) -> dict[str, ParameterValue]:
         """Shader parameters for the include ``matrices`` and the steps inside a matrix."""
