@@ -12,8 +12,8 @@ from ..registry import kernel
 from ..tensor import Tensor
 from .reductions import PRODUCT, SUM, Reduction
 
-# An element reads at most so many others in each draw; a level of blocks holds as many more.
-_BLOCK = 32
+# What is read for one result in each draw, in elements or texels.
+_BLOCK = 16
 
 
 @kernel("Cumsum", complex_parts=True)
@@ -42,11 +42,15 @@ def _scan(x: Tensor, rule: Reduction, axis: int, exclusive: bool, reverse: bool)
 
 def _level(x: Tensor, rule: Reduction, dtype: DType, exclusive: bool, reverse: bool) -> Tensor:
     outer, size, inner = x.shape
-    block = size if size <= 2 * _BLOCK else _BLOCK
-    blocks = math.ceil(size / block)
+    path = 1 if inner == 1 and size % 4 == 0 else 2 if inner % 4 == 0 else 0
+    # In texels where the path takes whole ones.
+    places, lanes = (size // 4 if path == 1 else size), (inner // 4 if path == 2 else inner)
+    block = places if places <= 2 * _BLOCK else _BLOCK
+    blocks = math.ceil(places / block)
     values: dict[str, ParameterValue] = {
-        "axis_size": size,
-        "axis_inner": inner,
+        "scan_path": path,
+        "axis_size": places,
+        "axis_inner": lanes,
         "scan_block": block,
         "scan_blocks": blocks,
         "scan_reverse": int(reverse),
