@@ -302,9 +302,17 @@ GPU = probe.Attempt("egl:0", True, report={"software": False})
 def test_hints(attempt: probe.Attempt, changed: dict[str, Any], expected: list[str]) -> None:
     from dataclasses import replace
 
-    found = probe.hints([attempt], replace(NOTHING, **changed))
+    found = probe.hints([attempt], replace(NOTHING, **changed), "egl:0" if attempt.works else None)
     assert len(found) == len(expected), found
     assert all(part in hint for part, hint in zip(expected, found, strict=True)), found
+
+
+def test_a_better_device_than_the_chosen_one_is_named() -> None:
+    second = probe.Attempt("egl:1", True, report={"software": False})
+    for first, chosen in ((SOFTWARE, "egl:0"), (FAILS, None)):
+        (hint,) = probe.hints([first, second], NOTHING, chosen)
+        assert "--device egl:1" in hint
+    assert probe.hints([GPU, second], NOTHING, "egl:0") == []
 
 
 def test_surroundings(tmp_path: Path) -> None:

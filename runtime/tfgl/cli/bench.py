@@ -7,7 +7,7 @@ import click
 from .command import Settings, existing_model, print_json, print_table, with_settings
 
 
-@click.command()
+@click.command(short_help="Times of load, compile, first and steady inference.")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True, callback=existing_model)
 @click.option("--runs", type=click.IntRange(min=1), default=50, show_default=True, help="Steady inferences to time.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For the random inputs.")

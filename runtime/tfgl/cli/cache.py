@@ -10,7 +10,7 @@ from ..profile import bytes_text
 from .command import Failure, Settings, print_json, with_settings
 
 
-@click.group()
+@click.group(short_help="Show or empty the program cache.")
 def cache() -> None:
     """The program cache on disk: what lies there, and how to empty it.
 

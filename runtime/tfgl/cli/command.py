@@ -35,6 +35,7 @@ class Failure(click.ClickException):
     """What was asked for could not be done: one line on stderr, exit 1."""
 
     exit_code = 1
+    ctx: click.Context | None = None
 
 
 class Program(click.Group):
@@ -73,7 +74,7 @@ def _report(error: click.ClickException) -> None:
         error.show()
         return
     hint = f"; see {where} --help" if isinstance(error, click.UsageError) else ""
-    click.echo(f"{where}: {one_line(error.format_message()).rstrip('.')}{hint}", err=True)
+    click.echo(f"{where}: {one_line(error.format_message()).rstrip('.?')}{hint}", err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,10 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             if debug:
                 traceback.print_exc()
-            raise _as_click(error) from error
+            shown = _as_click(error)
+            if isinstance(shown, (Failure, click.UsageError)) and shown.ctx is None:
+                shown.ctx = click.get_current_context(silent=True)  # names the command
+            raise shown from error
 
     return wrapped
 

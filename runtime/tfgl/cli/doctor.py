@@ -31,7 +31,7 @@ _ABILITIES = {
 }
 
 
-@click.command()
+@click.command(short_help="Try every device; say what to install.")
 @with_settings
 def doctor(settings: Settings) -> None:
     """Try every device and back end; say what works, what was chosen and what to install.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..ir.graph import Graph, TensorInfo
 
 
-@click.command()
+@click.command(short_help="Inputs, outputs, operations and weights.")
 @click.argument("model", callback=existing_model)
 @with_settings
 def inspect(settings: Settings, model: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..registry import Kernel
 
 
-@click.command()
+@click.command(short_help="List the operations and kernels that run.")
 @with_settings
 def ops(settings: Settings) -> None:
     """The TensorFlow operations and the kernels that run, and which of them compute on the host."""

@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..engine import Engine
+    from ..flags import Flags
 
 TIME_LIMIT_S = 60.0
 _MOST_DEVICES = 16
 _CHILDREN_AT_ONCE = 2
+_CHOICE = "choice"
 
 # The parent's sys.path comes as an argument, so that the child finds the same tfgl and nothing in the
 # current folder; -I keeps the environment from adding to it.
@@ -94,7 +96,7 @@ def probe(
 ) -> Probe:
     """Try every device and back end, or just the ``device`` asked for (``egl:1``, ``glfw``).
 
-    ``chosen`` is the first that works in the order in which tfgl tries them.
+    ``chosen`` is the one that `open_device` takes, found by letting it choose.
     Never raises for a driver's sake, and takes at most a few times ``time_limit_s``.
     """
     surroundings = look_around()
@@ -106,10 +108,20 @@ def probe(
     else:
         listing, wanted = [], [device]
     with ThreadPoolExecutor(_CHILDREN_AT_ONCE) as pool:
+        opened = pool.submit(ask, _CHOICE, {"device": device, "gl_version": gl_version}, time_limit_s)
         tried = list(pool.map(lambda name: _attempt(name, gl_version, time_limit_s), wanted))
-    attempts = (*listing, *tried)
-    chosen = next((attempt.device for attempt in attempts if attempt.works), None)
-    return Probe(attempts, chosen, surroundings, cache_folders(), tuple(hints(attempts, surroundings)))
+        attempts = (*listing, *tried)
+        chosen = _match(opened.result()[0] or {}, attempts)
+    return Probe(attempts, chosen, surroundings, cache_folders(), tuple(hints(attempts, surroundings, chosen)))
+
+
+def _match(opened: Mapping[str, Any], attempts: Sequence[Attempt]) -> str | None:
+    """The attempt that succeeded on the very device that was opened."""
+    for attempt in attempts:
+        same = all(attempt.report.get(key) == opened.get(key) for key in ("backend", "renderer", "version"))
+        if attempt.works and same:
+            return attempt.device
+    return None
 
 
 def _count_egl_devices(time_limit_s: float) -> tuple[int, str | None]:
@@ -177,7 +189,12 @@ def _signal_name(number: int) -> str:
 def answer(question: str, options: Mapping[str, Any]) -> None:
     """The child's side of `ask`: print one line of JSON and leave without running a driver's exit handlers."""
     try:
-        found = count_egl_devices() if question == "egl" else examine(question, **options)
+        if question == "egl":
+            found = count_egl_devices()
+        elif question == _CHOICE:
+            found = choose(**options)
+        else:
+            found = examine(question, **options)
     except Exception as error:  # whatever a loader or driver raises is the answer
         found = {"error": " ".join(str(error).split()) or type(error).__name__}
     print(f"\n{json.dumps(found)}", flush=True)
@@ -205,16 +222,32 @@ def count_egl_devices() -> dict[str, Any]:
     return {"devices": count.value}
 
 
+def _flags(device: str, gl_version: int | None) -> Flags:
+    from ..flags import Flags
+
+    backend, _, index = device.partition(":")
+    made = Flags(gl_version=gl_version, program_cache=False)
+    made.set("backend", backend)
+    made.set("device_index", int(index) if index else None)
+    return made
+
+
+def choose(device: str = "auto", gl_version: int | None = None) -> dict[str, Any]:
+    """What tfgl opens when asked for ``device``; raises when that is nothing."""
+    from .device import open_device
+
+    return asdict(open_device(_flags(device, gl_version)).info)
+
+
 def examine(device: str, gl_version: int | None = None) -> dict[str, Any]:
     """Open ``device`` (``egl:0``, ``glfw``) and try what tfgl uses of it; raises when it does not open."""
     from ..engine import Engine
-    from ..flags import Flags
     from .device import Device, create_context
 
-    backend, _, index = device.partition(":")
-    flags = Flags(gl_version=gl_version, program_cache=False)
+    flags = _flags(device, gl_version)
+    backend = flags.backend
     # Not open_device, whose error is the summary of what is tried here one by one.
-    opened = Device(create_context(backend, int(index) if index else None), backend, flags)
+    opened = Device(create_context(backend, flags.device_index), backend, flags)
     engine = Engine(opened, flags)
     report: dict[str, Any] = {**asdict(opened.info), "flavour": opened.flavour}
     report["float32_render"] = _tried(lambda: _renders(engine, "float32"))
@@ -351,13 +384,18 @@ def _in_container(root: Path, variables: Mapping[str, str]) -> bool:
     return False
 
 
-def hints(attempts: Sequence[Attempt], surroundings: Surroundings) -> list[str]:
-    """What to install or to change, most urgent first; [] when a GPU works."""
+def hints(
+    attempts: Sequence[Attempt], surroundings: Surroundings, chosen: str | None = None
+) -> list[str]:
+    """What to install or to change, most urgent first; [] when a GPU is chosen."""
     working = [attempt for attempt in attempts if attempt.works]
-    hardware = [attempt for attempt in working if not attempt.report.get("software")]
-    if hardware:
-        return []
     found: list[str] = []
+    hardware = [attempt for attempt in working if not attempt.report.get("software")]
+    better = next((a.device for a in hardware or working if a.device != chosen), None)
+    if better and (chosen is None or (hardware and chosen not in {a.device for a in hardware})):
+        found.append(f"{better} works, but is not what is opened by itself: ask for it with --device {better}")
+    if hardware:
+        return found
     linux = surroundings.platform.startswith("linux")
     if linux and not surroundings.egl_library:
         found.append(
