@@ -13,7 +13,7 @@ from ..tensor import Tensor
 from .reductions import PRODUCT, SUM, Reduction
 
 # What is read for one result in each draw, in elements or texels.
-_BLOCK = 16
+_BLOCK = 8
 
 
 @kernel("Cumsum", complex_parts=True)

@@ -39,7 +39,7 @@ def _softmax(logits: Tensor, dim: int, *, logarithm: bool) -> Tensor:
     size, inner = shape[axis], math.prod(shape[axis + 1 :])
     rows = x.size // size
     path = int(inner == 1 and size % 4 == 0)
-    steps = size // 4 if path else size
+    steps = math.ceil(size / 4)
     chunk = steps if steps <= _LONGEST else max(256, math.isqrt(steps))
     parts = math.ceil(steps / chunk)
     values: dict[str, ParameterValue] = {
