@@ -307,3 +307,13 @@ def test_warmup_compiles_before_the_first_input(gpu: Engine) -> None:
         programs = len(gpu.programs.programs)
         model.predict(X)
         assert len(gpu.programs.programs) == programs
+
+
+@pytest.mark.parametrize(("equation", "shapes"), [("ii->i", [(4, 4)]), ("ii->", [(4, 4)]), ("iij,jk->ik", [(3, 3, 2), (2, 4)])])
+def test_einsum_takes_diagonals(gpu: Engine, equation: str, shapes: list[tuple[int, ...]]) -> None:
+    names = [f"x{k}" for k in range(len(shapes))]
+    nodes = [placeholder(name, shape) for name, shape in zip(names, shapes, strict=True)]
+    nodes.append(node("y", "Einsum", names, equation=equation, N=len(names)))
+    arrays = [np.random.default_rng(k).normal(size=shape).astype(np.float32) for k, shape in enumerate(shapes)]
+    with tfgl.load_graph_model(graph_model(nodes)) as model:
+        np.testing.assert_allclose(model.predict(arrays).numpy(), np.einsum(equation, *arrays), rtol=1e-5, atol=1e-6)

@@ -288,7 +288,8 @@ def test_pools(pad: Any, strides: int) -> None:
 
 def test_pools_at_the_edges_of_numbers() -> None:
     x = np.array([[1.0, np.nan], [-np.inf, 2.0]])[None, ..., None]
-    assert np.isnan(run("MaxPool", x, filterSize=2, strides=1, pad="valid")).all()
+    assert run("MaxPool", x, filterSize=2, strides=1, pad="valid").tolist() == [[[[2.0]]]]
+    assert np.isnan(run("MaxPool", x * np.nan, filterSize=2, strides=1, pad="valid")).all()
     x = np.full((1, 2, 2, 1), -7.0)
     assert run("MaxPool", x, filterSize=3, strides=1, pad="same").tolist() == x.tolist()
     y = np.arange(24, dtype=np.int32).reshape(1, 2, 3, 4, 1)

@@ -6,14 +6,15 @@
 #ifdef INT_OUTPUT
 #define START VALUE4(-2147483647 - 1)
 #else
-#define START VALUE4(NEGATIVE_INFINITY)
+#define START VALUE4(NOT_A_NUMBER)
 #endif
-// NaN is never replaced and replaces everything; GLSL's max would drop it.
+// NaN stands for nothing yet: it is replaced by any number and replaces none, as in the original; a
+// window of nothing but NaN gives NaN.
 VALUE larger(VALUE v, VALUE most) {
 #ifdef INT_OUTPUT
     return max(v, most);
 #else
-    return v > most || is_nan(v) ? v : most;
+    return v > most || is_nan(most) ? v : most;
 #endif
 }
 VALUE4 taken(VALUE4 so_far, VALUE4 v) {

@@ -18,8 +18,9 @@ Labels = tuple[str, ...]
 def einsum(tensors: Sequence[Tensor], *, equation: str) -> Tensor:
     """The sum of products that ``equation`` describes, for one operand or two.
 
-    Labels that occur twice in one operand take its diagonal; those missing from
-    the result are summed.
+    Labels that are missing from the result are summed. Raises InvalidArgumentError
+    for a label that occurs twice in one operand, as the original does (the graph
+    op takes the diagonal before it calls this kernel).
     """
     if not 1 <= len(tensors) <= 2:
         raise InvalidArgumentError(
@@ -29,7 +30,13 @@ def einsum(tensors: Sequence[Tensor], *, equation: str) -> Tensor:
     if len(dtypes) > 1 or dtypes - {"float32", "int32"}:
         raise InvalidArgumentError(f"Einsum takes float32 tensors, or int32 ones, got {', '.join(sorted(dtypes))}")
     parsed = parse_einsum(equation, [tensor.shape for tensor in tensors])
-    terms = [_diagonals(tensor, labels) for tensor, labels in zip(tensors, parsed.inputs, strict=True)]
+    for labels in parsed.inputs:
+        if len(set(labels)) < len(labels):
+            raise InvalidArgumentError(
+                f"Found duplicate axes in input component {''.join(labels)}. "
+                "Support for duplicate axes in input is not implemented yet."
+            )
+    terms = list(zip(tensors, parsed.inputs, strict=True))
     x, labels = terms[0]
     if len(terms) == 2:
         x, labels = _product(x, labels, *terms[1], parsed.output)
@@ -69,27 +76,6 @@ def _product(x: Tensor, left: Labels, y: Tensor, right: Labels, wanted: Labels) 
     result = _run("BatchMatMul", {"a": a, "b": b}, {"transposeA": False, "transposeB": False})
     labels = (*batch, *rows, *columns)
     return result.view(tuple(extents[label] for label in labels)), labels
-
-
-def _diagonals(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
-    """``x`` with each label once: the elements where axes of the same label have the same index."""
-    for label in dict.fromkeys(labels):
-        while labels.count(label) > 1:
-            first = labels.index(label)
-            second = labels.index(label, first + 1)
-            rest = [axis for axis in range(x.ndim) if axis not in (first, second)]
-            turned = _run("Transpose", {"x": x}, {"perm": [*rest, first, second]})
-            extent = x.shape[first]
-            outer = [x.shape[axis] for axis in rest]
-            count = math.prod(outer)
-            # Behind each other in rows of extent + 1, the elements of the diagonal stand below each other.
-            lines = turned.view((count, extent * extent))
-            padded = _run("PadV2", {"x": lines}, {"paddings": [[0, 0], [0, extent]], "constantValue": 0})
-            grid = padded.view((count, extent, extent + 1))
-            column = _run("Slice", {"x": grid}, {"begin": [0, 0, 0], "size": [count, extent, 1]})
-            x = column.view((*outer, extent))
-            labels = (*(labels[axis] for axis in rest), label)
-    return x, labels
 
 
 def _summed(

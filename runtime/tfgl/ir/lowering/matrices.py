@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 
 import numpy as np
@@ -53,9 +54,9 @@ def transpose_op(call: Call) -> Value:
     return transpose(call, x, axes)
 
 
-@lower("Einsum", inputs=(1, None), kernels=("Einsum", "Reshape"))
+@lower("Einsum", inputs=(1, None), kernels=("Einsum", "Reshape", "Transpose", "PadV2", "Slice"))
 def einsum(call: Call) -> Value:
-    """The kernel knows no ellipsis and no broadcasting: both are spelt out here.
+    """The kernel knows no ellipsis, no broadcasting and no diagonals: all are spelt out here.
 
     Axes of an ellipsis become letters; one of size 1 that broadcasts against a longer one is squeezed away.
     """
@@ -66,7 +67,7 @@ def einsum(call: Call) -> Value:
     if not arrow or len(terms) != len(tensors):
         raise ModelFormatError(f"{call.node}: equation {equation!r} does not fit {len(tensors)} inputs")
     if "..." not in equation:
-        return call.one("Einsum", {"tensors": tensors}, equation=equation)
+        return _einsum(call, tensors, terms, right)
     free = [letter for letter in string.ascii_letters if letter not in equation]
     covered: list[tuple[int, ...]] = []
     for term, tensor in zip(terms, tensors, strict=True):
@@ -91,8 +92,36 @@ def einsum(call: Call) -> Value:
             ]
             tensors[i] = reshape(call, tensors[i], shape)
         terms[i] = term.replace("...", kept)
-    expanded = f"{','.join(terms)}->{right.replace('...', letters)}"
-    return call.one("Einsum", {"tensors": tensors}, equation=expanded)
+    return _einsum(call, tensors, terms, right.replace("...", letters))
+
+
+def _einsum(call: Call, tensors: list[Value], terms: list[str], right: str) -> Value:
+    """The kernel on operands whose terms name each label once."""
+    for i, term in enumerate(terms):
+        tensors[i], terms[i] = _diagonals(call, tensors[i], term)
+    return call.one("Einsum", {"tensors": tensors}, equation=f"{','.join(terms)}->{right}")
+
+
+def _diagonals(call: Call, x: Value, term: str) -> tuple[Value, str]:
+    """``x`` with each label once: the elements where axes of the same label have the same index."""
+    for label in dict.fromkeys(term):
+        while term.count(label) > 1:
+            first = term.index(label)
+            second = term.index(label, first + 1)
+            rest = [axis for axis in range(len(term)) if axis not in (first, second)]
+            extent = x.shape[first]
+            if x.shape[second] != extent:
+                raise InvalidArgumentError(f"label {label!r} of term {term!r} stands for {extent} and {x.shape[second]}")
+            outer = [x.shape[axis] for axis in rest]
+            count = math.prod(outer)
+            # In rows of extent + 1 elements, those of the diagonal stand below each other.
+            lines = reshape(call, transpose(call, x, [*rest, first, second]), [count, extent * extent])
+            padded = call.one("PadV2", {"x": lines}, paddings=[[0, 0], [0, extent]], constantValue=0)
+            grid = reshape(call, padded, [count, extent, extent + 1])
+            column = call.one("Slice", {"x": grid}, begin=[0, 0, 0], size=[count, extent, 1])
+            x = reshape(call, column, [*outer, extent])
+            term = "".join(term[axis] for axis in rest) + label
+    return x, term
 
 
 @lower(

@@ -48,9 +48,10 @@ def _average_gradient(dy: Array, geometry: Convolution) -> Array:
 
 def _maximum(x: Array, geometry: Convolution) -> Array:
     x = channels_to_end(x, geometry)
-    out = np.full((geometry.batch, *geometry.out_spatial, geometry.out_channels), lowest(x.dtype), x.dtype)
+    start = np.nan if x.dtype.kind == "f" else lowest(x.dtype)
+    out = np.full((geometry.batch, *geometry.out_spatial, geometry.out_channels), start, x.dtype)
     for _, outs, ins in taps(geometry):
-        out[outs] = np.maximum(out[outs], x[ins])
+        out[outs] = np.fmax(out[outs], x[ins])
     return channels_back(out, geometry)
 
 
@@ -86,7 +87,7 @@ def avg_pool(
 def max_pool(
     x: Array, *, filter_size: Extents, strides: Extents, pad: Pad, dim_rounding_mode: Rounding = None
 ) -> Array:
-    """The maximum of each window; NaN wins."""
+    """The maximum of each window's numbers, as the original's specs ask; NaN where there is none."""
     return _maximum(x, pool2d_geometry(x.shape, filter_size, strides, pad, dim_rounding_mode=dim_rounding_mode))
 
 
