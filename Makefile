@@ -45,8 +45,11 @@ conformance: gl
 tests: gl  ## tests and the examples in docstrings
 	$(PYTEST) --doctest-modules tests $(SOURCES)
 
-bench: gl  ## the project's own benchmarks
-	$(PYTEST) bench --ignore=bench/peers
+# The report is written also when rows fail: it names them.
+bench: gl  ## the project's own benchmarks, into bench/RESULTS.md
+	@mkdir -p .benchmarks && rm -f .benchmarks/latest.json
+	@status=0; $(PYTEST) bench --ignore=bench/peers --benchmark-quiet --benchmark-json=.benchmarks/latest.json || status=$$?; \
+		$(BIN)/python bench/report.py .benchmarks/latest.json --output bench/RESULTS.md && exit $$status
 
 bench-peers: gl  ## the same models in other runtimes, where those are installed
 	$(PYTEST) bench/peers

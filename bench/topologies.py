@@ -53,9 +53,9 @@ class Builder:
 
     def convolution(
         self, x: str, size: int, in_channels: int, channels: int, stride: int = 1, activation: str | None = "Relu6",
-        padding: str = "SAME",
+        padding: str = "SAME", gain: float = 2.0,
     ) -> str:  # fmt: skip
-        kernel = self.normal(size, size, in_channels, channels, fan_in=size * size * in_channels)
+        kernel = self.normal(size, size, in_channels, channels, fan_in=size * size * in_channels, gain=gain)
         return self._fused("_FusedConv2D", [x, kernel, self.bias(channels)], stride, activation, padding)
 
     def depthwise(self, x: str, size: int, channels: int, stride: int = 1, activation: str | None = "Relu6") -> str:
@@ -64,7 +64,8 @@ class Builder:
 
     def dense(self, x: str, inputs: int, outputs: int) -> str:
         matrix = self.normal(inputs, outputs, fan_in=inputs, gain=1.0)
-        return self.node("_FusedMatMul", [x, matrix, self.bias(outputs)], fused_ops=_texts("BiasAdd"), num_args={"i": "1"})
+        operands = [x, matrix, self.bias(outputs)]
+        return self.node("_FusedMatMul", operands, fused_ops=_texts("BiasAdd"), num_args={"i": "1"})
 
     def _fused(self, op: str, inputs: list[str], stride: int, activation: str | None, padding: str) -> str:
         steps = ["BiasAdd"] + ([activation] if activation else [])
@@ -133,7 +134,8 @@ def mobilenet_v1(size: int = 224, alpha: float = 0.25, classes: int = 1000) -> M
     shape = (-1, size, size, 3)
     channels = int(32 * alpha)
     x = builder.convolution(builder.placeholder("image", shape), 3, 3, channels, stride=2)
-    for out, stride in [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]:
+    plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+    for out, stride in plan:
         wide = int(out * alpha)
         x = builder.convolution(builder.depthwise(x, 3, channels, stride), 1, channels, wide)
         channels = wide
@@ -154,8 +156,9 @@ def resnet50(size: int = 224, classes: int = 1000) -> ModelArtifacts:
             stride = first_stride if block == 0 else 1
             y = builder.convolution(x, 1, channels, width, stride, "Relu")
             y = builder.convolution(y, 3, width, width, 1, "Relu")
-            y = builder.convolution(y, 1, width, width * 4, 1, None)
-            shortcut = builder.convolution(x, 1, channels, width * 4, stride, None) if block == 0 else x
+            # Both summands at full size would double the variance with each of the 16 blocks.
+            y = builder.convolution(y, 1, width, width * 4, 1, None, gain=0.2)
+            shortcut = builder.convolution(x, 1, channels, width * 4, stride, None, gain=1.0) if block == 0 else x
             x = builder.node("Relu", [builder.node("AddV2", [shortcut, y])])
             channels = width * 4
     return builder.artifacts(_head(builder, x, 2048, classes), shape)

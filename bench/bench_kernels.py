@@ -1,0 +1,215 @@
+"""Single kernels at the sizes of convolutional networks and of transformers.
+
+Inputs are on the device before, a row's time ends when the device has finished,
+and outputs are released in it: what a kernel costs in a loop of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfgl
+from tfgl.engine import Engine
+
+Shape = tuple[int, ...]
+
+_SECONDS, _ROUNDS = 0.3, (5, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """An input that a model would hold as a constant: what is derived from it is derived once."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Indices:
+    """An int32 input of values from 0 up to ``limit``."""
+
+    shape: Shape
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row. A plain shape is a float32 activation; ``flops`` counts a multiply-add as two."""
+
+    group: str
+    name: str
+    kernel: str
+    inputs: Mapping[str, Any]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    flops: int = 0
+
+
+def _product(name: str, a: Shape, b: Shape | Weight, *, transpose_b: bool = False, bias: bool = False) -> Case:
+    shape = b.shape if isinstance(b, Weight) else b
+    columns = shape[-2] if transpose_b else shape[-1]
+    inputs: dict[str, Any] = {"a": a, "b": b}
+    attrs: dict[str, Any] = {"transposeA": False, "transposeB": transpose_b}
+    if bias:
+        inputs["bias"] = Weight((columns,))
+        attrs["activation"] = "relu"
+    return Case("matmul", name, "_FusedMatMul" if bias else "BatchMatMul", inputs, attrs, 2 * prod(a) * columns)
+
+
+def _convolution(group: str, name: str, x: Shape, size: int, channels: int, stride: int = 1) -> Case:
+    height, width = -(-x[1] // stride), -(-x[2] // stride)
+    flops = 2 * x[0] * height * width * size * size * x[3] * channels
+    inputs = {"x": x, "filter": Weight((size, size, x[3], channels)), "bias": Weight((channels,))}
+    attrs = {"strides": [stride, stride], "pad": "same", "activation": "relu"}
+    return Case(group, name, "FusedConv2D", inputs, attrs, flops)
+
+
+def _depthwise(name: str, x: Shape, stride: int = 1, size: int = 3) -> Case:
+    flops = 2 * prod(x) // (stride * stride) * size * size
+    inputs = {"x": x, "filter": Weight((size, size, x[3], 1)), "bias": Weight((x[3],))}
+    attrs = {"strides": [stride, stride], "pad": "same", "activation": "relu6"}
+    return Case("depthwise convolution", name, "FusedDepthwiseConv2D", inputs, attrs, flops)
+
+
+def _transposed(name: str, dy: Shape, size: int, channels: int) -> Case:
+    inputs = {"dy": dy, "filter": Weight((size, size, channels, dy[3]))}
+    attrs = {"strides": [2, 2], "pad": "same", "inputShape": [dy[0], dy[1] * 2, dy[2] * 2, channels]}
+    flops = 2 * prod(dy) * size * size * channels
+    return Case("transposed convolution", name, "Conv2DBackpropInput", inputs, attrs, flops)
+
+
+def _mean(name: str, x: Shape, axes: list[int]) -> Case:
+    return Case("reductions", name, "Mean", {"x": x}, {"axis": axes, "keepDims": True})
+
+
+def _resize(name: str, x: Shape, size: list[int]) -> Case:
+    attrs = {"size": size, "alignCorners": False, "halfPixelCenters": True}
+    return Case("resize", name, "ResizeBilinear", {"images": x}, attrs)
+
+
+IMAGE = (1, 112, 112, 96)  # the largest activation of MobileNetV2
+BLOCK = (1, 56, 56, 256)  # ResNet50
+TOKENS = (1, 128, 768)  # BERT base
+SCORES = (1, 12, 128, 128)  # its attention
+EMBEDDING = {"x": Weight((30522, 128)), "indices": Indices((1, 128), 30522)}
+WINDOW = {"filterSize": [3, 3], "strides": [2, 2], "pad": "same"}
+
+CASES = [
+    _product("512 x 512 x 512", (512, 512), Weight((512, 512))),
+    _product("512 x 512 x 512, both activations", (512, 512), (512, 512)),
+    _product("vector 1280 x 1000, bias, relu", (1, 1280), Weight((1280, 1000)), bias=True),
+    _product("tokens 128 x 768 x 3072, bias, relu", (128, 768), Weight((768, 3072)), bias=True),
+    _product("attention q k^T, 12 heads", (12, 128, 64), (12, 128, 64), transpose_b=True),
+    _product("attention scores x v, 12 heads", (12, 128, 128), (12, 128, 64)),
+    _convolution("1x1 convolution", "112x112 16 -> 96", (1, 112, 112, 16), 1, 96),
+    _convolution("1x1 convolution", "56x56 64 -> 256", (1, 56, 56, 64), 1, 256),
+    _convolution("1x1 convolution", "14x14 1024 -> 256", (1, 14, 14, 1024), 1, 256),
+    _convolution("1x1 convolution", "7x7 320 -> 1280", (1, 7, 7, 320), 1, 1280),
+    _convolution("3x3 convolution", "224x224 3 -> 32, stride 2", (1, 224, 224, 3), 3, 32, 2),
+    _convolution("3x3 convolution", "56x56 64 -> 64", (1, 56, 56, 64), 3, 64),
+    _convolution("3x3 convolution", "14x14 256 -> 256", (1, 14, 14, 256), 3, 256),
+    _convolution("3x3 convolution", "7x7 512 -> 512", (1, 7, 7, 512), 3, 512),
+    _convolution("7x7 convolution", "224x224 3 -> 64, stride 2", (1, 224, 224, 3), 7, 64, 2),
+    _depthwise("3x3 112x112x96", IMAGE),
+    _depthwise("3x3 112x112x96, stride 2", IMAGE, 2),
+    _depthwise("3x3 14x14x576", (1, 14, 14, 576)),
+    _depthwise("5x5 28x28x240", (1, 28, 28, 240), 1, 5),
+    _transposed("4x4 32x32 128 -> 64", (1, 32, 32, 128), 4, 64),
+    _transposed("3x3 112x112 64 -> 32", (1, 112, 112, 64), 3, 32),
+    *(Case("unary", f"{op} 112x112x96", op, {"x": IMAGE}) for op in ("Relu", "Exp", "Tanh", "Sigmoid", "Erf")),
+    Case("binary", "Add 56x56x256, same shapes", "Add", {"a": BLOCK, "b": BLOCK}),
+    Case("binary", "Add 56x56x256 + 256", "Add", {"a": BLOCK, "b": Weight((256,))}),
+    Case("binary", "Multiply 56x56x256 x 1x1x256", "Multiply", {"a": BLOCK, "b": (1, 1, 1, 256)}),
+    Case("binary", "Multiply 12x128x128 x 128x1", "Multiply", {"a": SCORES, "b": (128, 1)}),
+    Case("binary", "Multiply 128x768 x scalar", "Multiply", {"a": TOKENS, "b": ()}),
+    Case("softmax", "1x1000", "Softmax", {"logits": (1, 1000)}, {"dim": -1}),
+    Case("softmax", "12x128x128", "Softmax", {"logits": SCORES}, {"dim": -1}),
+    _mean("Mean 7x7x1280 over the image", (1, 7, 7, 1280), [1, 2]),
+    _mean("Mean 128x768 over channels", TOKENS, [-1]),
+    Case("reductions", "Sum of 112x112x96", "Sum", {"x": IMAGE}, {"axis": [0, 1, 2, 3], "keepDims": False}),
+    Case("reductions", "ArgMax 56x56x256 over channels", "ArgMax", {"x": BLOCK}, {"axis": 3}),
+    Case("pooling", "MaxPool 3x3 112x112x64, stride 2", "MaxPool", {"x": (1, 112, 112, 64)}, WINDOW),
+    _resize("bilinear 32x32x128 to 64x64", (1, 32, 32, 128), [64, 64]),
+    _resize("bilinear 480x640x3 to 224x224", (1, 480, 640, 3), [224, 224]),
+    Case("gather", "128 rows of 30522x128", "GatherV2", EMBEDDING, {"axis": 0, "batchDims": 0}),
+    Case("concat", "4 x 28x28x64 on channels", "Concat", {"tensors": [(1, 28, 28, 64)] * 4}, {"axis": 3}),
+    Case("concat", "2 x 128x768 on tokens", "Concat", {"tensors": [TOKENS] * 2}, {"axis": 1}),
+    Case("transpose", "128x12x64 to 12x128x64", "Transpose", {"x": (1, 128, 12, 64)}, {"perm": [0, 2, 1, 3]}),
+    Case("transpose", "NHWC to NCHW 56x56x256", "Transpose", {"x": BLOCK}, {"perm": [0, 3, 1, 2]}),
+]
+
+
+def upload(engine: Engine, what: Any, generator: np.random.Generator) -> Any:
+    """The tensor, or list of tensors, that an input of a case stands for, on the device."""
+    if isinstance(what, list):
+        return [upload(engine, shape, generator) for shape in what]
+    if isinstance(what, Indices):
+        tensor = engine.tensor(generator.integers(0, what.limit, what.shape).astype(np.int32))
+    else:
+        shape = what.shape if isinstance(what, Weight) else what
+        tensor = engine.tensor(generator.standard_normal(shape, np.float32))
+    tensor.persistent = isinstance(what, Weight)
+    tensor.flat()
+    return tensor
+
+
+def _row(case: Case) -> Any:
+    return pytest.param(case, marks=pytest.mark.benchmark(group=case.group), id=f"{case.group}: {case.name}")
+
+
+@pytest.mark.parametrize("case", map(_row, CASES))
+def test_kernel(benchmark: Any, case: Case, fresh_engine: Engine) -> None:
+    if case.kernel not in tfgl.kernel_names():
+        pytest.skip(f"there is no kernel {case.kernel} yet")
+    engine, generator = fresh_engine, np.random.default_rng(0)
+    inputs = {name: upload(engine, what, generator) for name, what in case.inputs.items()}
+    finish = engine.device.gl.Finish
+
+    def run() -> None:
+        output = tfgl.run_kernel(case.kernel, inputs, case.attrs)
+        finish()
+        assert isinstance(output, tfgl.Tensor)
+        output.dispose()
+
+    output = tfgl.run_kernel(case.kernel, inputs, case.attrs)
+    assert isinstance(output, tfgl.Tensor)
+    moved = 4 * (sum(map(_elements, case.inputs.values())) + prod(output.shape))
+    output.dispose()
+    # The second run still may derive or convert something that later ones find.
+    for _ in range(2):
+        start = perf_counter()
+        run()
+        elapsed = perf_counter() - start
+    fewest, most = _ROUNDS
+    rounds = max(fewest, min(most, int(_SECONDS / elapsed)))
+    cpu_start = process_time()
+    benchmark.pedantic(run, rounds=rounds)
+    cpu_ms = (process_time() - cpu_start) / rounds * 1e3
+
+    programs = engine.programs.programs.values()
+    benchmark.extra_info.update(
+        kernel=case.kernel,
+        label=case.name,
+        moved_bytes=moved,
+        flops=case.flops,
+        programs=len(programs),
+        compile_ms=sum(program.compile_ms for program in programs),
+        cpu_ms=cpu_ms,
+        renderer=engine.device.info.renderer,
+    )
+    if benchmark.stats is not None:
+        median = benchmark.stats.stats.median
+        benchmark.extra_info["gb_per_s"] = moved / median / 1e9
+        if case.flops:
+            benchmark.extra_info["gflop_per_s"] = case.flops / median / 1e9
+
+
+def _elements(what: Any) -> int:
+    if isinstance(what, list):
+        return sum(map(_elements, what))
+    return prod(what.shape if isinstance(what, (Weight, Indices)) else what)

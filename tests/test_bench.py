@@ -1,0 +1,251 @@
+"""The benchmarks' own parts: the report, the rows, and models that load and compute what the reference computes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fresh
+import report
+import tfgl
+import topologies
+import workloads
+from bench_kernels import CASES
+from tfgl.engine import Engine
+from tfgl.errors import NoDeviceError
+from tfgl.gl.device import open_device
+from tfgl.graph.model import graph_of
+from tfgl.io import ModelArtifacts
+from tfgl.ir.evaluate import evaluate
+
+MOST_PROGRAMS = 30
+
+
+@pytest.fixture
+def fresh_engine() -> Iterator[Engine]:
+    """An engine that has compiled and created nothing yet."""
+    flags = replace(tfgl.flags, program_cache=False)
+    try:
+        engine = Engine(open_device(flags), flags)
+    except NoDeviceError as error:
+        pytest.skip(f"no GL device: {error}")
+    before = tfgl.engine.use(engine)
+    yield engine
+    tfgl.engine.use(before)
+    engine.close()
+
+
+# -- the report ---------------------------------------------------------------
+
+
+def row(seconds: list[float], group: str = "", **extra_info: Any) -> dict[str, Any]:
+    stats = {"median": sorted(seconds)[len(seconds) // 2], "data": seconds}
+    return {"name": "n", "group": group, "stats": stats, "extra_info": extra_info}
+
+
+def results(*rows: dict[str, Any], load: float = 0.0, **more: Any) -> dict[str, Any]:
+    ours = {
+        "renderer": "a driver",
+        "driver": "4.5",
+        "flavour": "image",
+        "cores": 2,
+        "load_before": [load, load, load],
+        "load_after": [1.5, 0.5, 0.25],
+        "system": "Linux x86_64",
+        "versions": {"tfgl": "0.1.0"},
+    }
+    machine = {"cpu": {"brand_raw": "a processor"}, "python_version": "3.12.1", "tfgl": ours}
+    return {"benchmarks": list(rows), "machine_info": machine, "datetime": "2030-01-02T03:04:05", **more}
+
+
+STEADY = {"draws": 58, "programs": 12, "textures": 7, "texture_bytes": 2_000_000, "cpu_ms": 15.0}
+FRESH = {"load_ms": 50.0, "first_ms": 150.0, "compile_ms": 120.0, "draws": 58, "programs": 12}
+MODEL = [
+    row([0.2], model="m", phase="cold", **FRESH),
+    row([0.05], model="m", phase="warm", **{**FRESH, "load_ms": 20.0, "first_ms": 30.0}),
+    row([0.009, 0.01, 0.011], model="m", phase="steady", **STEADY),
+]
+KERNEL = row(
+    [0.001, 0.002, 0.004], "matmul", kernel="BatchMatMul", label="8 | 8", programs=2, compile_ms=90.0,
+    gb_per_s=1.5, gflop_per_s=20.25, cpu_ms=3.0,
+)  # fmt: skip
+
+
+def cells(text: str, first: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {first} "))
+    return [cell.strip() for cell in line.replace("\\|", "¦").strip("|").split("|")]
+
+
+def test_models_are_one_line_each() -> None:
+    found = cells(report.markdown(results(*MODEL)), "m")
+    fresh_cells = ["200", "50.0 + 150", "50.0", "20.0 + 30.0"]
+    assert found == ["m", *fresh_cells, "10.0", "9.10", "10.9", "15.0", "20.0", "5.00", "58", "12", "120", "7", "2.00"]
+
+
+def test_a_model_without_some_rows_has_empty_cells() -> None:
+    found = cells(report.markdown(results(MODEL[0])), "m")
+    assert found == ["m", "200", "50.0 + 150", *[""] * 8, "58", "12", "120", "", ""]
+
+
+def test_kernels_are_one_line_each() -> None:
+    found = cells(report.markdown(results(KERNEL)), "matmul")
+    assert found == ["matmul", "8 ¦ 8", "BatchMatMul", "2.00", "1.10", "3.80", "3.00", "20.2", "1.50", "2", "90.0"]
+
+
+def test_tables_have_as_many_columns_in_every_line() -> None:
+    lines = [line for line in report.markdown(results(*MODEL, KERNEL)).splitlines() if line.startswith("|")]
+    columns = [line.replace("\\|", "").count("|") for line in lines]
+    assert columns == [17] * 3 + [12] * 3
+
+
+@pytest.mark.parametrize(("load", "busy"), [(0.1, False), (0.4, False), (0.6, True), (3.0, True)])
+def test_figures_from_a_busy_machine_are_marked(load: float, busy: bool) -> None:
+    assert ("measured under load" in report.markdown(results(load=load))) == busy
+
+
+def test_surroundings_are_named() -> None:
+    text = report.markdown(results(commit_info={"id": "0123456789abcdef"}))
+    named = ("a processor, 2 cores", "a driver, 4.5", "2030-01-02T03:04", "0123456789", "tfgl 0.1.0", "1.50 0.50")
+    for expected in named:
+        assert expected in text
+
+
+def test_what_is_missing_is_named_with_its_reason() -> None:
+    text = report.markdown(results(missing=[{"name": "test_x[y]", "outcome": "skipped", "reason": "no GL device"}]))
+    assert "- test_x[y]: skipped, no GL device" in text
+    assert "## Not measured" not in report.markdown(results())
+
+
+def test_results_of_foreign_origin_are_reported_as_far_as_they_go() -> None:
+    assert "No rows." in report.markdown({"benchmarks": [], "machine_info": {}})
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(0, 1.0), (50, 3.0), (95, 4.8), (100, 5.0)])
+def test_percentile(percent: float, expected: float) -> None:
+    values = [5.0, 1.0, 4.0, 2.0, 3.0]
+    assert report.percentile(values, percent) == pytest.approx(expected)
+    assert np.percentile(values, percent) == pytest.approx(expected)
+
+
+def test_percentile_of_nothing() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        report.percentile([], 50)
+
+
+def test_report_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = tmp_path / "r.json", tmp_path / "RESULTS.md"
+    source.write_text(json.dumps(results(KERNEL)), encoding="utf-8")
+    assert report.main([str(source), "--output", str(target)]) == 0
+    assert target.read_text(encoding="utf-8") == capsys.readouterr().out.removesuffix("\n")
+
+
+def test_without_rows_the_old_report_stays(tmp_path: Path) -> None:
+    target = tmp_path / "RESULTS.md"
+    target.write_text("old")
+    assert report.main([str(tmp_path / "absent.json"), "--output", str(target)]) == 0
+    assert target.read_text() == "old"
+
+
+# -- rows and environments ----------------------------------------------------
+
+
+def test_kernel_rows_are_told_apart() -> None:
+    names = [(case.group, case.name) for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+def test_flops_of_rows() -> None:
+    flops = {case.name: case.flops for case in CASES}
+    assert flops["512 x 512 x 512"] == 2 * 512**3
+    assert flops["attention q k^T, 12 heads"] == 2 * 12 * 128 * 64 * 128
+    assert flops["56x56 64 -> 64"] == 2 * 56 * 56 * 9 * 64 * 64
+    assert flops["3x3 112x112x96, stride 2"] == 2 * 56 * 56 * 9 * 96
+    assert flops["4x4 32x32 128 -> 64"] == 2 * 32 * 32 * 16 * 128 * 64
+
+
+def test_cold_has_every_cache_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TFGL_CACHE", "0")
+    monkeypatch.setenv("MESA_SHADER_CACHE_DISABLE", "true")
+    cold, warm = fresh.cold_environment(tmp_path), fresh.warm_environment(tmp_path)
+    assert cold["MESA_SHADER_CACHE_DISABLE"] == "true"
+    assert cold["TFGL_CACHE_DIR"] == str(tmp_path)
+    assert "TFGL_CACHE" not in cold  # a first visitor's cache is on, and empty
+    assert "MESA_SHADER_CACHE_DISABLE" not in warm
+    assert {warm["TFGL_CACHE_DIR"], warm["MESA_SHADER_CACHE_DIR"]} == {str(tmp_path / "tfgl"), str(tmp_path / "driver")}
+
+
+def test_models_have_names_of_their_own() -> None:
+    names = [workload.name for workload in workloads.workloads()]
+    assert {"MobileNetV2", "MobileNetV1-0.25", "ResNet50", "digits"} <= set(names)
+    assert len(set(names)) == len(names)
+
+
+def test_topologies_are_written_once(tmp_path: Path) -> None:
+    workload = workloads.Workload("small", lambda: topologies.mobilenet_v1(32, classes=7))
+    folder = workload.files(tmp_path)
+    written = (folder / "model.json").stat().st_mtime_ns
+    assert workload.files(tmp_path) == folder
+    assert (folder / "model.json").stat().st_mtime_ns == written
+
+
+# -- models -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("build", "size"),
+    [(topologies.mobilenet_v1, 64), (topologies.resnet50, 32)],
+    ids=["MobileNetV1-0.25", "ResNet50"],
+)
+def test_topology_computes_what_the_reference_computes(
+    fresh_engine: Engine, build: Callable[..., ModelArtifacts], size: int
+) -> None:
+    artifacts = build(size, classes=10)
+    with tfgl.GraphModel(artifacts) as model:
+        assert_agrees(model, artifacts, size)
+
+
+def test_mobilenet_v2(fresh_engine: Engine, tmp_path: Path) -> None:
+    """Few programs; a second inference compiles nothing and, with the first outputs released, creates no texture."""
+    size = 96
+    workload = workloads.Workload("small", lambda: topologies.mobilenet_v2(size))
+    folder = workload.files(tmp_path)
+    with tfgl.load_graph_model(folder) as model:
+        inputs = assert_agrees(model, workload.build(), size) if workload.build else {}
+        assert len(fresh_engine.programs.programs) <= MOST_PROGRAMS
+        created, programs = fresh_engine.pool.created, len(fresh_engine.programs.programs)
+        workloads.run_to_host(model, inputs)
+        assert (fresh_engine.pool.created, len(fresh_engine.programs.programs)) == (created, programs)
+        assert model.stats.replays == 1
+
+
+def assert_agrees(model: tfgl.GraphModel, artifacts: ModelArtifacts, size: int) -> dict[str, Any]:
+    """The first inference is within 1e-4 of the reference's largest value; returns its inputs."""
+    inputs = {"image": np.random.default_rng(1).random((1, size, size, 3), np.float32)}
+    (scores,) = workloads.run_to_host(model, inputs)
+    expected = evaluate(graph_of(artifacts), inputs, ["scores"])["scores"]
+    off = np.abs(scores - expected)
+    assert scores.shape == expected.shape
+    assert off.max() <= 1e-4 * np.abs(expected).max(), f"off by {off.max()} at {off.argmax()}"
+    return inputs
+
+
+def test_a_fresh_process_reports_its_times(tmp_path: Path) -> None:
+    try:
+        open_device(tfgl.flags).close()
+    except NoDeviceError as error:
+        pytest.skip(f"no GL device: {error}")
+    found = fresh.measure(workloads.DIGITS, fresh.cold_environment(tmp_path))
+    assert found["first_ms"] >= found["compile_ms"] > 0
+    assert found["load_ms"] > 0
+    assert found["programs"] > found["from_disk_cache"] == 0
+
+
+def test_a_failing_process_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="fresh process"):
+        fresh.measure(tmp_path / "absent", fresh.cold_environment(tmp_path))
