@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tfgl_shaders.assembly import ParameterValue
 
 from ..errors import InvalidArgumentError
+from ..ir.shapes import pad_shape
 from ..registry import kernel
 from ..tensor import Tensor
 from .rearrange import StridedView
@@ -15,33 +16,28 @@ _CONSTANT, _REFLECT, _SYMMETRIC = 0, 1, 2
 _MAX_AXES = 6
 
 
-@kernel("PadV2", complex_parts=True)
-def pad_v2(x: Tensor, *, paddings: Sequence[Sequence[int]], constant_value: float = 0) -> Tensor:
+@kernel("PadV2")
+def pad_v2(x: Tensor, *, paddings: Sequence[Sequence[int]], constant_value: complex = 0) -> Tensor:
     """``x`` inside a frame of ``constant_value``: ``paddings[k]`` is (before, after) of axis k."""
+    if x.dtype == "complex64":
+        number = complex(constant_value)
+        real, imaginary = x.parts
+        parts = (_pad(real, paddings, _CONSTANT, number.real), _pad(imaginary, paddings, _CONSTANT, number.imag))
+        return Tensor(x.engine, parts[0].shape, "complex64").adopt_parts(*parts)
+    if isinstance(constant_value, complex):
+        raise InvalidArgumentError(f"PadV2: a {x.dtype} tensor is not padded with {constant_value}")
     return _pad(x, paddings, _CONSTANT, constant_value)
 
 
 @kernel("MirrorPad", complex_parts=True)
 def mirror_pad(x: Tensor, *, paddings: Sequence[Sequence[int]], mode: str) -> Tensor:
     """``x`` inside a frame of its own mirror image; ``symmetric`` repeats the border, ``reflect`` does not."""
-    if mode not in ("reflect", "symmetric"):
-        raise InvalidArgumentError(f"Invalid mode. Mode must be either reflect or symmetric. Got {mode}.")
-    limit = 0 if mode == "symmetric" else 1
-    for axis, (before, after) in enumerate(paddings):
-        if not (0 <= before <= x.shape[axis] - limit and 0 <= after <= x.shape[axis] - limit):
-            raise InvalidArgumentError(
-                f"Padding in dimension {axis} cannot be greater than or equal to {x.shape[axis] - limit} or less than 0 "
-                f"for input of shape {','.join(map(str, x.shape))}"
-            )
+    pad_shape(x.shape, paddings, mode)
     return _pad(x, paddings, _REFLECT if mode == "reflect" else _SYMMETRIC, 0)
 
 
 def _pad(x: Tensor, paddings: Sequence[Sequence[int]], mode: int, value: float) -> Tensor:
-    if len(paddings) != x.ndim or any(len(pair) != 2 for pair in paddings):
-        raise InvalidArgumentError(f"paddings must be a pair for each of the {x.ndim} axes; got {[list(p) for p in paddings]}")
-    if any(n < 0 for pair in paddings for n in pair):
-        raise InvalidArgumentError(f"paddings must not be negative; got {[list(p) for p in paddings]}")
-    shape = tuple(int(b) + n + int(a) for n, (b, a) in zip(x.shape, paddings, strict=True))
+    shape = pad_shape(x.shape, paddings)
     if shape == x.shape:
         return x.view(shape)
     fill: float | int = float(value) if x.kind == "float" else int(value)

@@ -9,6 +9,16 @@ from dataclasses import dataclass
 from tfgl_shaders.assembly import ParameterValue
 
 from ..errors import InvalidArgumentError
+from ..ir.shapes import (
+    batch_to_space,
+    depth_to_space_shape,
+    normalize_axes,
+    slice_bounds,
+    space_to_batch,
+    split_sizes,
+    strided_slice_plan,
+    tile_shape,
+)
 from ..registry import kernel
 from ..tensor import Shape, Tensor
 
@@ -74,6 +84,8 @@ class StridedView:
 def gather_strided(x: Tensor, view: StridedView, shape: Sequence[int] | None = None) -> Tensor:
     """The elements of ``x`` that ``view`` names, as a tensor of ``shape`` (the view's by default)."""
     out = tuple(view.shape if shape is None else shape)
+    if 0 in out:
+        return x.engine.emit("strided", {"x": x}, out, x.dtype)
     if view.is_whole and math.prod(out) == x.size:
         return x.view(out)
     dims, steps = view.merged()
@@ -109,20 +121,19 @@ def transpose(x: Tensor, *, perm: Sequence[int]) -> Tensor:
 @kernel("Reverse", complex_parts=True, strings=True)
 def reverse(x: Tensor, *, dims: int | Sequence[int] | None = None) -> Tensor:
     """``x`` read backwards along ``dims``; along every axis without them."""
+    given = () if dims is None else (dims,) if isinstance(dims, (int, float)) else tuple(dims)
+    for axis in given:
+        if axis != int(axis):
+            raise InvalidArgumentError(f"All values in axis param must be integers but got axis {axis}")
     view = StridedView.of(x.shape)
-    axes = range(x.ndim) if dims is None else (dims,) if isinstance(dims, int) else dims
-    for axis in axes:
-        if not -x.ndim <= axis < x.ndim:
-            raise InvalidArgumentError(f"Reverse: axis {axis} is outside [{-x.ndim}, {x.ndim})")
-        view = view.sliced(axis % x.ndim, x.shape[axis] - 1, x.shape[axis], -1)
+    for axis in normalize_axes(None if dims is None else given, x.ndim):
+        view = view.sliced(axis, x.shape[axis] - 1, x.shape[axis], -1)
     return gather_strided(x, view)
 
 
 @kernel("Slice", complex_parts=True, strings=True)
 def slice_(x: Tensor, *, begin: int | Sequence[int], size: int | Sequence[int] | None = None) -> Tensor:
     """``size`` coordinates of each axis from ``begin`` on; a size of -1, or none, goes to the end."""
-    from ..ir.shapes import slice_bounds
-
     starts, sizes = slice_bounds(x.shape, begin, size)
     view = StridedView.of(x.shape)
     for axis, (start, count) in enumerate(zip(starts, sizes, strict=True)):
@@ -144,8 +155,6 @@ def strided_slice(
     shrink_axis_mask: int = 0,
 ) -> Tensor:
     """Python's extended slicing, with TensorFlow's masks."""
-    from ..ir.shapes import strided_slice_plan
-
     plan = strided_slice_plan(
         x.shape,
         begin,
@@ -178,17 +187,13 @@ def broadcast_to(x: Tensor, *, shape: Sequence[int], input_shape: Sequence[int] 
 @kernel("Tile", complex_parts=True, strings=True)
 def tile(x: Tensor, *, reps: Sequence[int]) -> Tensor:
     """``x`` repeated ``reps[k]`` times along axis k."""
-    if len(reps) != x.ndim:
-        raise InvalidArgumentError(f"Error in transpose: rank of input {x.ndim} must match length of reps {list(reps)}.")
-    if any(count < 0 for count in reps):
-        raise InvalidArgumentError(f"Tile: reps must not be negative; got {list(reps)}")
+    out = tile_shape(x.shape, reps)
     source = StridedView.of(x.shape)
     shape: list[int] = []
     strides: list[int] = []
     for extent, stride, count in zip(x.shape, source.strides, reps, strict=True):
         shape += [count, extent]
         strides += [0, stride]
-    out = tuple(n * count for n, count in zip(x.shape, reps, strict=True))
     return gather_strided(x, StridedView(tuple(shape), tuple(strides)), out)
 
 
@@ -206,8 +211,6 @@ def unpack(value: Tensor, *, axis: int) -> list[Tensor]:
 @kernel("SplitV", complex_parts=True, strings=True)
 def split_v(x: Tensor, *, num_or_size_splits: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """``x`` cut along ``axis``: into equal parts by number, or into parts of the sizes given (-1: the rest)."""
-    from ..ir.shapes import split_sizes
-
     at = axis % x.ndim if x.ndim else axis
     sizes = split_sizes(x.shape, num_or_size_splits, axis)
     view, start = StridedView.of(x.shape), 0
@@ -223,77 +226,32 @@ def space_to_batch_nd(x: Tensor, *, block_shape: Sequence[int], paddings: Sequen
     """Blocks of the padded axes 1.. moved into the batch axis."""
     from .padding import pad_v2
 
-    blocks = len(block_shape)
-    if x.ndim < 1 + blocks:
-        raise InvalidArgumentError(f"input rank {x.ndim} should be > than [blockShape] {blocks}")
-    if len(paddings) != blocks:
-        raise InvalidArgumentError(f"paddings.shape[0] {len(paddings)} must be equal to [blockShape] {blocks}")
-    frame = [(0, 0), *((int(p[0]), int(p[1])) for p in paddings), *[(0, 0)] * (x.ndim - 1 - blocks)]
-    padded = pad_v2(x, paddings=frame, constant_value=0)
-    for extent, block in zip(padded.shape[1:], block_shape, strict=False):
-        if extent % block:
-            raise InvalidArgumentError(
-                f"input spatial dimensions {list(x.shape[1:])} with paddings {[list(p) for p in paddings]} must be "
-                f"divisible by blockShapes {list(block_shape)}"
-            )
-    split: list[int] = [padded.shape[0]]
-    for extent, block in zip(padded.shape[1 : 1 + blocks], block_shape, strict=True):
-        split += [extent // block, block]
-    rest = padded.shape[1 + blocks :]
-    perm = [2 + 2 * k for k in range(blocks)] + [0] + [1 + 2 * k for k in range(blocks)]
-    perm += [1 + 2 * blocks + k for k in range(len(rest))]
-    view = StridedView.of([*split, *rest]).transposed(perm)
-    shape = [padded.shape[0] * math.prod(block_shape), *(n // b for n, b in zip(padded.shape[1:], block_shape, strict=False)), *rest]
-    return gather_strided(padded, view, shape)
+    plan = space_to_batch(x.shape, block_shape, paddings)
+    padded = pad_v2(x, paddings=plan.paddings, constant_value=0)
+    return gather_strided(padded, StridedView.of(plan.reshaped).transposed(plan.perm), plan.permuted_shape)
 
 
 @kernel("BatchToSpaceND", complex_parts=True)
 def batch_to_space_nd(x: Tensor, *, block_shape: Sequence[int], crops: Sequence[Sequence[int]]) -> Tensor:
     """The inverse of SpaceToBatchND: batch elements become blocks of axes 1.., then cropped."""
-    blocks, product = len(block_shape), math.prod(block_shape)
-    if x.ndim < 1 + blocks:
-        raise InvalidArgumentError(f"input rank is {x.ndim} but should be > than blockShape.length {blocks}")
-    if len(crops) != blocks:
-        raise InvalidArgumentError(f"crops.length is {len(crops)} but should be equal to blockShape.length  {blocks}")
-    if x.shape[0] % product:
-        raise InvalidArgumentError(
-            f"input tensor batch is {x.shape[0]} but is not divisible by the product of the elements of blockShape "
-            f"{' * '.join(map(str, block_shape))} === {product}"
-        )
-    batch = x.shape[0] // product
-    rest = x.shape[1 + blocks :]
-    perm = [blocks]
-    for k in range(blocks):
-        perm += [blocks + 1 + k, k]
-    perm += [1 + 2 * blocks + k for k in range(len(rest))]
-    view = StridedView.of([*block_shape, batch, *x.shape[1:]]).transposed(perm)
-    whole = [batch, *(n * b for n, b in zip(x.shape[1:], block_shape, strict=False)), *rest]
-    moved = gather_strided(x, view, whole)
-    cropped = StridedView.of(whole)
-    for k, (before, after) in enumerate(crops):
-        cropped = cropped.sliced(1 + k, int(before), whole[1 + k] - int(before) - int(after))
+    plan = batch_to_space(x.shape, block_shape, crops)
+    moved = gather_strided(x, StridedView.of(plan.reshaped).transposed(plan.perm), plan.permuted_shape)
+    cropped = StridedView.of(plan.permuted_shape)
+    for axis, (start, count) in enumerate(zip(plan.begin, plan.size, strict=True)):
+        cropped = cropped.sliced(axis, start, count)
     return gather_strided(moved, cropped)
 
 
 @kernel("DepthToSpace", complex_parts=True)
 def depth_to_space(x: Tensor, *, block_size: int, data_format: str = "NHWC") -> Tensor:
     """Channels moved into blocks of height and width (DCR order, as TensorFlow)."""
-    if x.ndim != 4:
-        raise InvalidArgumentError(f"DepthToSpace takes a tensor of rank 4; got shape {x.shape}")
-    nhwc = data_format == "NHWC"
-    if data_format not in ("NHWC", "NCHW"):
-        raise InvalidArgumentError(f"DepthToSpace: dataFormat must be NHWC or NCHW; got {data_format!r}")
-    batch, height, width, depth = x.shape if nhwc else (x.shape[0], x.shape[2], x.shape[3], x.shape[1])
-    if block_size < 1 or depth % (block_size * block_size):
-        raise InvalidArgumentError(
-            f"Dimension size must be evenly divisible by {block_size * block_size} but is {depth} "
-            f"for depthToSpace with input shape {','.join(map(str, x.shape))}"
-        )
-    out_depth = depth // (block_size * block_size)
-    if nhwc:
-        split = [batch, height, width, block_size, block_size, out_depth]
-        view = StridedView.of(split).transposed([0, 1, 3, 2, 4, 5])
-        return gather_strided(x, view, [batch, height * block_size, width * block_size, out_depth])
-    split = [batch, block_size, block_size, out_depth, height, width]
-    view = StridedView.of(split).transposed([0, 3, 4, 1, 5, 2])
-    return gather_strided(x, view, [batch, out_depth, height * block_size, width * block_size])
+    shape = depth_to_space_shape(x.shape, block_size, data_format)
+    if data_format == "NHWC":
+        batch, height, width, depth = x.shape
+        split = [batch, height, width, block_size, block_size, depth // block_size**2]
+        perm = [0, 1, 3, 2, 4, 5]
+    else:
+        batch, depth, height, width = x.shape
+        split = [batch, block_size, block_size, depth // block_size**2, height, width]
+        perm = [0, 3, 4, 1, 5, 2]
+    return gather_strided(x, StridedView.of(split).transposed(perm), shape)
