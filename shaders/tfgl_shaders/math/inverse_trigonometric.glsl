@@ -10,10 +10,14 @@ vec4 asin_exact(vec4 x) {
     vec4 a = abs(x);
     bvec4 far = greaterThan(a, vec4(0.5));
     vec4 z = mix(x * x, 0.5 - 0.5 * a, far);
-    vec4 s = mix(a, -2.0 * sqrt(z), far);
-    vec4 hi = mix(vec4(0.0), vec4(1.57079637), far);
-    vec4 lo = mix(vec4(0.0), vec4(-4.37113883e-8), far);
-    PRECISE vec4 v = (hi + s) + (s * asin_series(z) + lo);
+    // The root in two parts, the first of 12 bits.
+    vec4 s = sqrt(z);
+    vec4 sh = intBitsToFloat(floatBitsToInt(s) & -4096);
+    vec4 sl = mix(vec4(0.0), (z - sh * sh) / (s + sh), greaterThan(z, vec4(0.0)));
+    vec4 hi = mix(a, 1.57079637 - 2.0 * sh, far);
+    vec4 lo = mix(vec4(0.0), -4.37113883e-8 - 2.0 * sl, far);
+    s = mix(a, -2.0 * s, far);
+    PRECISE vec4 v = hi + (s * asin_series(z) + lo);
     v = mix(v, -v, lessThan(x, vec4(0.0)));
     return keep_nan(x, mix(v, vec4(NOT_A_NUMBER), greaterThan(a, vec4(1.0))));
 }

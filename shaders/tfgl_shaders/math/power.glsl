@@ -1,29 +1,34 @@
 // requires: precise nan
-// pow: 2^(y log2 x) with log2 x in two parts good to 2^-31 together (the scheme of fdlibm: s = f/(2 + f), parts masked to
-// 12 bits so that their products are exact). Polynomials: this project's own Remez fits, 2^-36 and 2^-28.
+// pow: 2^(y log2 x) with log2 x in two parts (the scheme of fdlibm: s = (m - c)/(m + c), parts masked to 12 bits so that
+// their products are exact). Polynomials: this project's own Remez fits, relative error 2^-36 and 2^-28.
 // Special cases of C99: pow(x, 0) = pow(1, y) = 1 even for NaN, a negative base needs a whole exponent.
 // Subnormal bases count as 0, as with TensorFlow on a CPU.
 vec4 leading_bits(vec4 v) { return intBitsToFloat(floatBitsToInt(v) & -4096); }
 
 vec4 pow_exact(vec4 x, vec4 y) {
     vec4 a = abs(x);
-    ivec4 i = floatBitsToInt(a) - 0x3F3504F3;
-    vec4 k = vec4(i >> 23);
-    vec4 f = intBitsToFloat((i & 0x7FFFFF) + 0x3F3504F3) - 1.0;
-    // s = f / (2 + f) in two parts; so is 2 + f.
-    vec4 g = 2.0 + f;
+    // x = 2^k m, sqrt(3)/2 <= m < sqrt(3); c, 1 or 1.5, is near m.
+    ivec4 i = floatBitsToInt(a) - 0x3F5DB3D7;
+    vec4 m = intBitsToFloat((i & 0x7FFFFF) + 0x3F5DB3D7);
+    bvec4 far = greaterThan(m, vec4(1.22474487));
+    vec4 c = mix(vec4(1.0), vec4(1.5), far);
+    vec4 k = vec4(i >> 23) + mix(vec4(0.0), vec4(0.5849609375), far);
+    // s = (m - c) / (m + c) in two parts; so is m + c.
+    vec4 f = m - c;
+    vec4 g = m + c;
     vec4 gh = leading_bits(g);
-    PRECISE vec4 gl = f - (gh - 2.0);
+    PRECISE vec4 gl = m - (gh - c);
     vec4 s = f / g;
     vec4 sh = leading_bits(s);
     PRECISE vec4 sl = ((f - sh * gh) - sh * gl) / g;
-    // 2 log2(e) s + s^3 P(s^2)
+    // log2(m / c) = 2 log2(e) s + s^3 P(s^2)
     vec4 z = s * s;
-    vec4 p = (((0.336628616 * z + 0.411921382) * z + 0.577078879) * z + 0.961796701) * z * s;
-    PRECISE vec4 lo = 2.88539008 * sl + (6.24456815e-4 * sh + p);
+    vec4 p = ((0.418657154 * z + 0.577039063) * z + 0.961796761) * z * s;
+    // top holds the leading bits of everything; what it leaves is small, so that rounding it costs nothing.
     vec4 hi = 2.884765625 * sh;
-    vec4 top = leading_bits(k + hi);
-    lo += hi - (top - k);
+    vec4 top = leading_bits(k + (hi + p));
+    vec4 cl = mix(vec4(0.0), vec4(1.56322116e-6), far);
+    PRECISE vec4 lo = ((hi - (top - k)) + p) + (2.88539008 * sl + (6.24456815e-4 * sh + cl));
     // y times both parts; beyond 2^60 only the direction matters.
     y = keep_nan(y, clamp(y, -1.152921504606847e18, 1.152921504606847e18));
     vec4 yh = leading_bits(y);
