@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from . import raw
 from .textures import Kind, TextureShape, size_class
 
 FLAT_WIDTH_LOG2 = 10
+_EGL_DEVICES_TRIED = 8
 _SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "swrast", "software rasterizer", "gdi generic")
 
 INSTALL_HINT = (
@@ -137,16 +139,29 @@ def open_device(flags: Flags) -> Device:
     Raises NoDeviceError that lists what was tried and what to install.
     """
     attempts: list[str] = []
-    for backend in ("egl", "glfw") if flags.backend == "auto" else (flags.backend,):
+    for backend, index in _ways(flags):
         try:
-            context = create_context(backend, flags.device_index)
+            context = create_context(backend, index)
         except Exception as error:  # drivers and loaders raise whatever they like
-            attempts.append(f"{backend}: {str(error).strip() or type(error).__name__}")
+            reason = str(error).strip() or type(error).__name__
+            # EGL's other devices mostly fail as its default did, and then say nothing new.
+            if not attempts or not attempts[-1].endswith(f": {reason}"):
+                attempts.append(f"{backend if index is None else f'{backend}:{index}'}: {reason}")
             continue
         device = Device(context, backend, flags)
         _current.device = device
         return device
     raise NoDeviceError(f"no OpenGL 3.3 context could be created ({'; '.join(attempts)}); {INSTALL_HINT}")
+
+
+def _ways(flags: Flags) -> Iterator[tuple[str, int | None]]:
+    """(backend, EGL device) in the order to try: EGL's default, its other devices, GLFW."""
+    if flags.backend in ("auto", "egl"):
+        yield "egl", flags.device_index
+        if flags.device_index is None:
+            yield from (("egl", index) for index in range(1, _EGL_DEVICES_TRIED))
+    if flags.backend in ("auto", "glfw"):
+        yield "glfw", None
 
 
 def create_context(backend: str, device_index: int | None = None) -> moderngl.Context:

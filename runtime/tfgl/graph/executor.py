@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from ..dtypes import DType
+from ..dtypes import NUMPY, DType
 from ..engine import Engine
 from ..errors import InvalidArgumentError, UnsupportedOpError
 from ..gl.recording import Buffer, Recording
@@ -35,14 +34,21 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """Where a replay finds a real tensor: in an output slot, in what was fed, or in a constant."""
+
+    slot: int | None = None
+    fed: Edge | None = None
+    kept: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Output:
-    """Where a replay finds one fetched tensor: output slots (two for complex), the fed tensor itself, or a constant."""
+    """One fetched tensor: its only part, or the real and the imaginary one."""
 
     shape: tuple[int, ...]
     dtype: DType
-    slots: tuple[int, ...] = ()
-    fed: Edge | None = None
-    kept: Tensor | None = None
+    parts: tuple[_Part, ...]
 
 
 @dataclass(slots=True)
@@ -101,7 +107,9 @@ class Executor:
 
     # -- running ------------------------------------------------------------
 
-    def run(self, feeds: Feeds, hosts: Mapping[Edge, Array], fetches: Sequence[Edge], *, capture: bool = True) -> list[Tensor]:
+    def run(
+        self, feeds: Feeds, hosts: Mapping[Edge, Array], fetches: Sequence[Edge], *, capture: bool = True
+    ) -> list[Tensor]:
         """The tensors at ``fetches``; ``hosts`` are the fed values that the host holds.
 
         The first run for given shapes is traced and recorded, later ones replay
@@ -109,16 +117,17 @@ class Executor:
         """
         order = tuple(feeds)
         key = (tuple((edge, feeds[edge].shape, feeds[edge].dtype) for edge in order), tuple(fetches))
-        replayable = capture and all(t.dtype in ("float32", "int32", "bool") for t in feeds.values())
+        # A profile wants to see the kernels, which a replay does not run.
+        replayable = capture and self.engine.kernel_log is None
+        replayable = replayable and all(t.dtype in ("float32", "int32", "bool") for t in feeds.values())
         if replayable and key not in self._dynamic:
             for captured in self._captured.get(key, ()):
-                if all(hosts.get(edge, _NOTHING).tobytes() == guard for edge, guard in captured.guards.items()):
+                if all(_held(edge, feeds, hosts).tobytes() == guard for edge, guard in captured.guards.items()):
                     self._captured.move_to_end(key)
                     self.replays += 1
                     return self._replay(captured, feeds)
             return self._capture(key, feeds, hosts, fetches)
-        run = _Run(self, self.plan(order, fetches), hosts)
-        return run.execute(feeds, fetches)
+        return _Run(self, self.plan(order, fetches)).execute(feeds, fetches)
 
     def plan(self, feeds: Sequence[Edge], fetches: Sequence[Edge]) -> Plan:
         """The nodes that ``fetches`` need when ``feeds`` are given, with lifetimes; kept for the next call."""
@@ -128,33 +137,39 @@ class Executor:
             plan = self._plans[key] = _plan(self.graph, feeds, fetches)
         return plan
 
-    def _capture(self, key: _Key, feeds: Feeds, hosts: Mapping[Edge, Array], fetches: Sequence[Edge]) -> list[Tensor]:
+    def _capture(
+        self, key: _Key, feeds: Feeds, hosts: Mapping[Edge, Array], fetches: Sequence[Edge]
+    ) -> list[Tensor]:
         engine = self.engine
         aliases: dict[Edge, Tensor] = {}
-        inputs: list[Buffer] = []
+        inputs: dict[Edge, Buffer] = {}
         for edge, tensor in feeds.items():
-            # A tensor of its own with nothing but the flat buffer: what the caller's tensor has cached is not
-            # there at the next replay.
-            buffer = tensor.flat()
+            # A tensor and a buffer of its own for each input: what the caller's tensor has cached is not there at
+            # the next replay, and one tensor that is fed twice, or a weight that is fed, may then be two.
+            source = tensor.flat()
+            buffer = Buffer(source.shape, source.viewport)
+            buffer.texture = source.texture
+            buffer.owners = 1  # for ever, since the texture is the caller's
             aliases[edge] = Tensor(engine, tensor.shape, tensor.dtype).adopt(flat=buffer)
-            inputs.append(buffer)
-        run = _Run(self, self.plan(tuple(feeds), fetches), hosts)
+            inputs[edge] = buffer
+        fed = {id(buffer): edge for edge, buffer in inputs.items()}
+        stand_ins = {identity: _Fed(feeds[edge], edge, hosts) for identity, edge in fed.items()}
+        run = _Run(self, self.plan(tuple(feeds), fetches), stand_ins)
         with engine.tracing() as trace:
             results = run.execute(aliases, fetches)
             buffers: list[Buffer] = []
-            slots = [_slots(result, buffers) for result in results]
+            found = [_buffers(result, buffers) for result in results]
             engine.flush()
-            if trace.reads or any(s is None for s in slots):
+            if trace.reads or any(own is None for own in found):
                 self._dynamic.add(key)
             else:
-                recording = Recording(engine, trace.draws, inputs, buffers)
+                recording = Recording(engine, trace.draws, list(inputs.values()), buffers)
                 position = {id(buffer): at for at, buffer in enumerate(recording.outputs)}
-                fed = {id(buffer): edge for edge, buffer in zip(feeds, inputs, strict=True)}
                 outputs = [
-                    _output(result, found or [], position, fed) for result, found in zip(results, slots, strict=True)
+                    _output(result, own or [], position, fed) for result, own in zip(results, found, strict=True)
                 ]
                 self._keep(key, _Captured(recording, run.guards, tuple(feeds), outputs))
-        return results
+        return [_owned(result, own or [], fed, feeds) for result, own in zip(results, found, strict=True)]
 
     def _keep(self, key: _Key, captured: _Captured) -> None:
         self._captured.setdefault(key, []).append(captured)
@@ -172,49 +187,80 @@ class Executor:
         engine.draw_count += captured.recording.draws
         results: list[Tensor] = []
         for output in captured.outputs:
-            if output.kept is not None:
-                results.append(output.kept.view(output.shape))
-                continue
-            if output.fed is not None:
-                results.append(feeds[output.fed].view(output.shape))
-                continue
-            parts = [
-                Tensor(engine, output.shape, "float32" if len(output.slots) == 2 else output.dtype).adopt(flat=buffers[at])
-                for at in output.slots
-            ]
-            if len(parts) == 2:
-                results.append(Tensor(engine, output.shape, "complex64").adopt_parts(parts[0], parts[1]))
-            else:
-                results.append(parts[0])
+            dtype: DType = output.dtype if len(output.parts) == 1 else "float32"
+            parts = []
+            for part in output.parts:
+                if part.slot is not None:
+                    parts.append(Tensor(engine, output.shape, dtype).adopt(flat=buffers[part.slot]))
+                elif part.fed is not None:
+                    parts.append(_as_fed(feeds[part.fed], output.shape, dtype))
+                else:
+                    assert part.kept is not None
+                    parts.append(part.kept.view(output.shape))
+            results.append(parts[0] if len(parts) == 1 else _complex(output.shape, parts))
         return results
 
 
-_NOTHING: Array = np.empty(0)
+def _held(edge: Edge, feeds: Feeds, hosts: Mapping[Edge, Array]) -> Array:
+    """The values of a fed tensor; read from the device where the host does not hold them."""
+    array = hosts.get(edge)
+    return feeds[edge].numpy() if array is None else array
 
 
-def _slots(result: Tensor, buffers: list[Buffer]) -> list[Buffer] | None:
-    """The flat buffers of an output, added to ``buffers``; None for a tensor without any (strings)."""
+def _as_fed(tensor: Tensor, shape: tuple[int, ...], dtype: DType) -> Tensor:
+    """A tensor of its own with the texels of a fed one, which a cast of bools to integers leaves as they are."""
+    if dtype == tensor.dtype:
+        return tensor.view(shape)
+    return Tensor(tensor.engine, shape, dtype).adopt(flat=tensor.flat())
+
+
+def _complex(shape: tuple[int, ...], parts: Sequence[Tensor]) -> Tensor:
+    real, imaginary = parts
+    return Tensor(real.engine, shape, "complex64").adopt_parts(real, imaginary)
+
+
+def _parts_of(result: Tensor) -> tuple[Tensor, ...]:
+    return result.parts if result.dtype == "complex64" else (result,)
+
+
+def _buffers(result: Tensor, buffers: list[Buffer]) -> list[Buffer | None] | None:
+    """The flat buffer of each part (None: the host alone holds it), added to ``buffers``; None for strings."""
     if result.dtype == "string":
         return None
-    if result.dtype == "complex64":
-        found = [part.flat() for part in result.parts]
-    elif result.host is not None:
-        found = []
-    else:
-        found = [result.flat()]
+    found = [part.flat() if part.host is None else None for part in _parts_of(result)]
     for buffer in found:
-        if all(buffer is not other for other in buffers):
+        if buffer is not None and all(buffer is not other for other in buffers):
             buffers.append(buffer)
     return found
 
 
-def _output(result: Tensor, found: list[Buffer], position: Mapping[int, int], fed: Mapping[int, Edge]) -> _Output:
-    if found and all(id(buffer) in position for buffer in found):
-        return _Output(result.shape, result.dtype, tuple(position[id(buffer)] for buffer in found))
-    if len(found) == 1 and id(found[0]) in fed:
-        return _Output(result.shape, result.dtype, fed=fed[id(found[0])])
-    # A constant: no draw of the trace made it.
-    return _Output(result.shape, result.dtype, kept=result.view(result.shape))
+def _output(
+    result: Tensor, found: Sequence[Buffer | None], position: Mapping[int, int], fed: Mapping[int, Edge]
+) -> _Output:
+    parts = []
+    for tensor, buffer in zip(_parts_of(result), found, strict=True):
+        if buffer is not None and id(buffer) in position:
+            parts.append(_Part(slot=position[id(buffer)]))
+        elif buffer is not None and id(buffer) in fed:
+            parts.append(_Part(fed=fed[id(buffer)]))
+        else:
+            # A constant: no draw of the trace made it. It outlives a tidy scope around this run.
+            kept = tensor.view(tensor.shape)
+            kept.kept = True
+            parts.append(_Part(kept=kept))
+    return _Output(result.shape, result.dtype, tuple(parts))
+
+
+def _owned(result: Tensor, found: Sequence[Buffer | None], fed: Mapping[int, Edge], feeds: Feeds) -> Tensor:
+    """``result``, with the fed tensors' own buffers in place of those of their stand-ins."""
+    edges = [fed.get(id(buffer)) for buffer in found]
+    if not any(edges):
+        return result
+    parts = [
+        tensor.view(tensor.shape) if edge is None else _as_fed(feeds[edge], tensor.shape, tensor.dtype)
+        for tensor, edge in zip(_parts_of(result), edges, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else _complex(result.shape, parts)
 
 
 def _plan(graph: Graph, feeds: Sequence[Edge], fetches: Sequence[Edge]) -> Plan:
@@ -243,37 +289,46 @@ def _plan(graph: Graph, feeds: Sequence[Edge], fetches: Sequence[Edge]) -> Plan:
     return Plan(nodes, tuple(map(tuple, dying)), {name: frozenset(indices) for name, indices in read.items()})
 
 
-class _Run:
-    """One pass over a plan."""
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """A fed tensor, behind its stand-in of a trace."""
 
-    def __init__(self, executor: Executor, plan: Plan, hosts: Mapping[Edge, Array]) -> None:
+    tensor: Tensor
+    edge: Edge
+    hosts: Mapping[Edge, Array]
+
+
+class _Run:
+    """One pass over a plan; ``fed`` has the fed tensors of a trace by the identity of their stand-ins' buffers."""
+
+    def __init__(self, executor: Executor, plan: Plan, fed: Mapping[int, _Fed] | None = None) -> None:
         self.executor = executor
         self.engine = executor.engine
         self.plan = plan
-        self.hosts = hosts
-        self.fed_hosts: dict[int, Edge] = {}
+        self.fed = fed or {}
         self.guards: dict[Edge, bytes] = {}
 
     def execute(self, feeds: Feeds, fetches: Sequence[Edge]) -> list[Tensor]:
         values: dict[Edge, Tensor] = dict(feeds)
-        for edge, tensor in feeds.items():
-            if edge in self.hosts:
-                self.fed_hosts[tensor.id] = edge
         weights = self.executor.weights
         engine = self.engine
         outer = engine.node
         try:
-            for node, dying in zip(self.plan.nodes, self.plan.dying, strict=True):
-                weight = weights.get(node.name)
-                if weight is not None:
-                    values[Edge(node.name)] = weight
-                    continue
-                engine.node = str(node)
-                for at, output in enumerate(self._outputs(node, values)):
-                    if output is not None:
-                        values[Edge(node.name, at)] = output
-                for edge in dying:
-                    values.pop(edge, None)
+            # A tidy scope around this run would keep every intermediate alive, and so keep draws from merging.
+            with engine.scope() as made:
+                for node, dying in zip(self.plan.nodes, self.plan.dying, strict=True):
+                    weight = weights.get(node.name)
+                    if weight is not None:
+                        values[Edge(node.name)] = weight
+                        continue
+                    engine.node = str(node)
+                    for at, output in enumerate(self._outputs(node, values)):
+                        if output is not None:
+                            # A fed output stays as it was fed, even if another one of its node is computed.
+                            values.setdefault(Edge(node.name, at), output)
+                    for edge in dying:
+                        values.pop(edge, None)
+                    made.clear()
         finally:
             engine.node = outer
         return [self._fetched(values, edge) for edge in fetches]
@@ -284,7 +339,7 @@ class _Run:
         except KeyError:
             node = self.executor.graph.nodes.get(edge.node)
             raise InvalidArgumentError(
-                f"{node or edge.node!r} has no output {edge.index}; ask for another index, or for the node's name"
+                f"{node or repr(edge.node)} has no output {edge.index}; ask for another index, or for the node's name"
             ) from None
         return found.view(found.shape)
 
@@ -323,18 +378,18 @@ class _Run:
 
     def host(self, tensor: Tensor) -> Array:
         """Values of a tensor that steers shapes; a fed one becomes a guard of the recording."""
-        edge = self.fed_hosts.get(tensor.id)
-        if edge is not None:
-            array = self.hosts[edge]
-            self.guards[edge] = array.tobytes()
-            return array
-        return tensor.numpy()
+        fed = self.fed.get(id(tensor.flat())) if self.fed and tensor.is_flat else None
+        if fed is None:
+            return tensor.numpy()
+        array = _held(fed.edge, {fed.edge: fed.tensor}, fed.hosts)
+        self.guards[fed.edge] = array.tobytes()
+        return array.astype(NUMPY[tensor.dtype], copy=False).reshape(tensor.shape)
 
 
 # Random numbers differ at each call; identities keep the tensor they are given.
 _NEVER_ON_HOST = frozenset(
-    {"Identity", "IdentityN", "StopGradient", "Snapshot", "Fill", "RandomUniform", "RandomUniformInt", "RandomStandardNormal",
-     "TruncatedNormal", "Multinomial", "StatelessRandomUniform"}
+    {"Identity", "IdentityN", "StopGradient", "Snapshot", "Fill", "RandomUniform", "RandomUniformInt",
+     "RandomStandardNormal", "TruncatedNormal", "Multinomial", "StatelessRandomUniform"}
 )
 
 

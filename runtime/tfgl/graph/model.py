@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,9 @@ from .optimize import optimize
 from .stats import EngineMeter, ModelStats
 
 Array = npt.NDArray[Any]
-InputValue = Union[Tensor, Array, Sequence[Any], float, int, bool, str, bytes]
-Inputs = Union[InputValue, Sequence[InputValue], Mapping[str, InputValue]]
-Outputs = Union[Tensor, list[Tensor], dict[str, Tensor]]
+InputValue: TypeAlias = Tensor | Array | Sequence[Any] | float | int | bool | str | bytes
+Inputs: TypeAlias = InputValue | Sequence[InputValue] | Mapping[str, InputValue]
+Outputs: TypeAlias = Tensor | list[Tensor] | dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,7 @@ class GraphModel:
         return results[0] if len(results) == 1 else results
 
     def __call__(self, inputs: Inputs) -> Outputs:
+        """As `predict`."""
         return self.predict(inputs)
 
     def execute(self, inputs: Inputs, outputs: str | Sequence[str] | None = None) -> Tensor | list[Tensor]:
@@ -153,6 +154,8 @@ class GraphModel:
 
         One output comes as a tensor, several as a list in the order asked for.
         """
+        if outputs is not None and not isinstance(outputs, (str, Sequence)):
+            raise InvalidArgumentError(f"outputs must be a name or a list of names, got {type(outputs).__name__}")
         names = [outputs] if isinstance(outputs, str) else list(outputs or self._source_graph.outputs)
         results = self._run(inputs, names)
         return results[0] if len(results) == 1 else results
@@ -198,18 +201,32 @@ class GraphModel:
     def _run(self, inputs: Inputs, names: Sequence[str]) -> list[Tensor]:
         self._check()
         self._engine.device.check()
+        # Kernels without inputs make their tensors on the thread's engine.
+        outer = engines.use(self._engine)
+        try:
+            return self._run_here(inputs, names)
+        finally:
+            engines.use(outer)
+
+    def _run_here(self, inputs: Inputs, names: Sequence[str]) -> list[Tensor]:
+        if not names:
+            raise InvalidArgumentError("the model states no outputs; name the nodes to compute with execute()")
         start = perf_counter()
         meter = EngineMeter(self._engine)
         fetches = [self._source_graph.output_edge(name) for name in names]
         feeds, hosts, made = self._feeds(inputs, fetches)
-        executor = self._executor_for([*feeds, *fetches])
+        executor = self._executor_for(feeds, fetches)
         before = executor.replays
-        if self._keep_intermediates:
-            results = self._run_kept(feeds, hosts, fetches)
-        else:
-            results = executor.run(feeds, hosts, fetches)
-        for tensor in made:
-            tensor.dispose()
+        try:
+            if self._keep_intermediates:
+                results = self._run_kept(feeds, hosts, fetches)
+            else:
+                results = executor.run(feeds, hosts, fetches)
+        finally:
+            for tensor in made:
+                tensor.dispose()
+        if self.stats.first_ms is None:
+            self._engine.device.gl.Finish()
         elapsed = (perf_counter() - start) * 1e3
         stats = self.stats
         meter.add_to(stats)
@@ -225,15 +242,21 @@ class GraphModel:
         self.dispose_intermediate_tensors()
         executor = self._plain()
         plan = executor.plan(tuple(feeds), fetches)
-        edges = [Edge(node.name) for node in plan.nodes]
+        edges = [Edge(node.name, index) for node in plan.nodes for index in sorted(plan.read[node.name])]
         results = executor.run(feeds, hosts, [*edges, *fetches], capture=False)
-        self._kept = {edge.node: [tensor] for edge, tensor in zip(edges, results, strict=False)}
+        for edge, tensor in zip(edges, results, strict=False):
+            self._kept.setdefault(edge.node, []).append(tensor)
         return results[len(edges) :]
 
-    def _executor_for(self, edges: Sequence[Edge]) -> Executor:
-        """The optimised graph's executor, or the file's own when a node asked for was fused away."""
-        known = self._executor.graph.nodes
-        return self._executor if all(edge.node in known for edge in edges) else self._plain()
+    def _executor_for(self, feeds: Iterable[Edge], fetches: Iterable[Edge]) -> Executor:
+        """The optimised graph's executor; the file's own when a node asked for was fused away, or when another
+        node than an input is fed: what was made of it at load would not see the new values."""
+        known, source = self._executor.graph.nodes, self._source_graph.nodes
+        inputs = {info.edge for info in self._source_graph.inputs.values()}
+        serves = all(edge in inputs or source[edge.node].op == "Placeholder" for edge in feeds) and all(
+            edge.node in known and (not edge.index or known[edge.node].op == source[edge.node].op) for edge in fetches
+        )
+        return self._executor if serves else self._plain()
 
     def _plain(self) -> Executor:
         if self._executor.graph is self._source_graph:
@@ -242,7 +265,9 @@ class GraphModel:
             self._plain_executor = Executor(self._source_graph, self._engine)
         return self._plain_executor
 
-    def _feeds(self, inputs: Inputs, fetches: Sequence[Edge]) -> tuple[dict[Edge, Tensor], dict[Edge, Array], list[Tensor]]:
+    def _feeds(
+        self, inputs: Inputs, fetches: Sequence[Edge]
+    ) -> tuple[dict[Edge, Tensor], dict[Edge, Array], list[Tensor]]:
         """Tensors by edge, the host's copies of them, and those made here."""
         feeds: dict[Edge, Tensor] = {}
         hosts: dict[Edge, Array] = {}
@@ -251,7 +276,11 @@ class GraphModel:
             info = self._expected(edge)
             if isinstance(value, Tensor):
                 tensor = value
-                if value.dtype != info.dtype:
+                if value.engine is not self._engine:
+                    raise InvalidArgumentError(
+                        f"input {name!r} is a tensor of another engine; pass its values, tensor.numpy()"
+                    )
+                if info.dtype and value.dtype != info.dtype:
                     raise InvalidArgumentError(f"input {name!r} takes {info.dtype}, got a {value.dtype} tensor")
                 if value.host is not None:
                     hosts[edge] = value.host
@@ -268,9 +297,12 @@ class GraphModel:
     def _named(self, inputs: Inputs) -> dict[Edge, tuple[str, InputValue]]:
         graph = self._source_graph
         if isinstance(inputs, Mapping):
-            named = {}
+            named: dict[Edge, tuple[str, InputValue]] = {}
             for key, value in inputs.items():
-                named[graph.input_edge(key)] = (str(key), value)
+                edge = graph.input_edge(key)
+                if edge in named:
+                    raise InvalidArgumentError(f"input {named[edge][0]!r} is given twice, also as {key!r}")
+                named[edge] = (str(key), value)
             return named
         keys = self.input_keys
         # For a model with one input a list of numbers is its value, a list of arrays one value for each input.
@@ -296,7 +328,7 @@ class GraphModel:
         return ModelTensorInfo(str(edge), None, "")
 
     def _check_complete(self, feeds: Mapping[Edge, Tensor], fetches: Sequence[Edge]) -> None:
-        plan = self._executor_for([*feeds, *fetches]).plan(tuple(feeds), fetches)
+        plan = self._executor_for(feeds, fetches).plan(tuple(feeds), fetches)
         missing = [node.name for node in plan.nodes if node.op == "Placeholder"]
         if missing:
             raise InvalidArgumentError(
@@ -337,7 +369,8 @@ class GraphModel:
         self.dispose()
 
     def __repr__(self) -> str:
-        return f"GraphModel(inputs={self.input_keys}, outputs={self.output_keys}, nodes={len(self._source_graph.nodes)})"
+        nodes = len(self._source_graph.nodes)
+        return f"GraphModel(inputs={self.input_keys}, outputs={self.output_keys}, nodes={nodes})"
 
 
 def load_graph_model(
@@ -422,7 +455,8 @@ def _input_info(graph: Graph, info: TensorInfo) -> ModelTensorInfo:
     if node is None or not node.op.startswith("Placeholder"):
         return public
     stated = _public_info(placeholder_info(node))
-    return ModelTensorInfo(public.name, public.shape if public.shape is not None else stated.shape, public.dtype or stated.dtype)
+    shape = public.shape if public.shape is not None else stated.shape
+    return ModelTensorInfo(public.name, shape, public.dtype or stated.dtype)
 
 
 _KINDS = {"f": "float32", "i": "int32", "u": "int32", "b": "bool", "c": "complex64"}

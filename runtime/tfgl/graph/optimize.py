@@ -20,10 +20,12 @@ def optimize(graph: Graph, stats: ModelStats) -> Graph:
     outputs = list(graph.outputs)
     protected = {info.edge.node for info in graph.outputs.values()} | {info.edge.node for info in graph.inputs.values()}
     source, signature = graph, graph.signature
-    graph = graph.prune(outputs)
+    # Control inputs order side effects, and no kernel has any.
+    graph = graph.prune(outputs, control=False)
     for name, rewrite in REWRITES.items():
         graph, stats.fusions[name] = rewrite(graph, protected)
     pruned = graph.prune(outputs)
     # Inputs that no output needs may still be fed.
-    inputs = {info.edge.node: source.nodes[info.edge.node] for info in source.inputs.values()}
+    named = [info.edge.node for info in source.inputs.values()]
+    inputs = {name: source.nodes[name] for name in named if name in source.nodes}
     return pruned.replace(nodes={**inputs, **pruned.nodes}, signature=signature)

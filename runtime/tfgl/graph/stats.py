@@ -33,8 +33,9 @@ class ModelStats:
 
     ``first_ms`` is the whole first inference, input upload to outputs on the
     device; texture creation, compilation and uploads inside it are also reported
-    apart. ``run_ms`` holds later inferences, most recent last; ``replays`` how
-    many of them replayed a recording.
+    apart. ``run_ms`` holds later inferences, most recent last, until their draws
+    are with the driver (reading an output waits for them; `tfgl.profile` and
+    ``tfgl bench`` time that too); ``replays`` how many of them replayed a recording.
     """
 
     read_ms: float = 0.0
