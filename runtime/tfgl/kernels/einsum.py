@@ -24,8 +24,12 @@ def einsum(tensors: Sequence[Tensor], *, equation: str) -> Tensor:
     """
     if not 1 <= len(tensors) <= 2:
         raise InvalidArgumentError(
-            f"Einsum takes one or two tensors, got {len(tensors)}; multiply them in pairs, an einsum each"
+            f"Support for more than 2 input tensors is not implemented yet: Einsum takes one or two, got {len(tensors)}; "
+            "multiply them in pairs, an einsum each"
         )
+    if equation.count("->") != 1:
+        wrong = 'must contain exactly one arrow ("->")' if "->" in equation else "without an arrow are not supported"
+        raise InvalidArgumentError(f"Equations {wrong}; got {equation!r}")
     dtypes = {tensor.dtype for tensor in tensors}
     if len(dtypes) > 1 or dtypes - {"float32", "int32"}:
         raise InvalidArgumentError(f"Einsum takes float32 tensors, or int32 ones, got {', '.join(sorted(dtypes))}")
