@@ -50,7 +50,8 @@ def values(*shape: int, dtype: str = "float32", seed: int = 0) -> Array:
         whole.reshape(-1)[: min(2, size)] = [-(2**31), 2**31 - 1][: min(2, size)]
         return whole
     if dtype == "complex64":
-        return (values(*shape, seed=seed) + 1j * rng.normal(size=shape)).astype(np.complex64)
+        both: Array = (values(*shape, seed=seed) + 1j * rng.normal(size=shape)).astype(np.complex64)
+        return both
     floats = rng.normal(size=shape).astype(np.float32)
     if size > 4:
         floats.reshape(-1)[rng.permutation(size)[:3]] = [np.nan, np.inf, -np.inf]

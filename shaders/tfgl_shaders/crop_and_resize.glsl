@@ -12,11 +12,12 @@
 #define CROPPED VALUE element(int i)
 #endif
 #include "half_up"
-// The last one is the box's own end: adding up steps could miss the image's edge by a rounding.
+// The last one is the box's own end: adding up steps could miss the image's edge by a rounding. A box that
+// begins at NaN or infinity has no place inside, which the sum tells.
 float position(int at, int count, float first, float last, int extent, float ratio) {
     float most = float(extent - 1);
     if (count == 1) return 0.5 * (first + last) * most;
-    if (at == count - 1) return last * most;
+    if (at == count - 1 && abs(first) <= 3.0e38) return last * most;
     return first * most + float(at) * ((last - first) * ratio);
 }
 CROPPED {
@@ -31,7 +32,7 @@ CROPPED {
     vec4 corners = boxes_texel(box);
     float y = position(h, out_height, corners.x, corners.z, in_height, ratio_height);
     float x = position(column, out_width, corners.y, corners.w, in_width, ratio_width);
-    // Not the negation of each: a box with NaN lies outside.
+    // Not what is outside, negated: a place that is NaN is not inside.
     bool inside = y >= 0.0 && y <= float(in_height - 1) && x >= 0.0 && x <= float(in_width - 1);
     if (!inside) return UNIT(outside_value);
     int base = n * in_height;

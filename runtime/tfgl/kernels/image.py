@@ -38,7 +38,8 @@ def _resized(
 ) -> Tensor:
     _check_numbers(images)
     shape = resize_shape(images.shape, size)
-    if shape == images.shape and dtype == images.dtype:
+    # Rounding half pixels moves even an unchanged size; TensorFlow does not take the two together.
+    if shape == images.shape and dtype == images.dtype and not (align_corners and half_pixel):
         return images.view(shape)
     engine = images.engine
     if not images.size and 0 not in shape:

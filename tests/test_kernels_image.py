@@ -1,0 +1,167 @@
+"""Resizing and cropping against the reference, flat and tiled."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exact_kernels import Array, Row, check, compare, finite, one, run, values
+from tfgl.engine import Engine
+from tfgl.errors import InvalidArgumentError
+from tfgl.ir.reference import evaluate
+from tfgl.kernels.elementwise import emit_elementwise
+from tfgl.registry import run_kernel
+from tfgl.tensor import Tensor
+
+# Weights are differences of positions in single precision, here up to a few dozen pixels.
+MIXED = 2e-5
+
+MODES = [
+    {"alignCorners": align, "halfPixelCenters": half}
+    for align, half in ((False, False), (True, False), (False, True))
+]
+SIZES: list[tuple[tuple[int, ...], list[int]]] = [
+    ((1, 4, 4, 1), [8, 8]),
+    ((2, 5, 7, 3), [11, 4]),
+    ((2, 9, 17, 4), [5, 31]),
+    ((1, 10, 3, 9), [1, 1]),
+    ((1, 1, 1, 3), [4, 5]),
+    ((1, 3, 3, 2), [3, 3]),
+    ((3, 20, 2, 8), [7, 1]),
+    ((0, 5, 5, 3), [2, 2]),
+    ((1, 5, 5, 3), [0, 2]),
+]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("case", SIZES, ids=str)
+def test_bilinear(gpu: Engine, case: tuple[tuple[int, ...], list[int]], mode: dict[str, bool]) -> None:
+    shape, size = case
+    check(gpu, Row("ResizeBilinear", {"images": finite(*shape)}, {"size": size, **mode}, MIXED))
+
+
+@pytest.mark.parametrize("mode", [*MODES, {"alignCorners": True, "halfPixelCenters": True}], ids=str)
+@pytest.mark.parametrize("case", SIZES, ids=str)
+def test_nearest(gpu: Engine, case: tuple[tuple[int, ...], list[int]], mode: dict[str, bool]) -> None:
+    shape, size = case
+    check(gpu, Row("ResizeNearestNeighbor", {"images": values(*shape)}, {"size": size, **mode}))
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_nearest_copies_the_right_pixel_at_every_ratio(gpu: Engine, mode: dict[str, bool]) -> None:
+    for in_size, out_size in itertools.product((1, 2, 3, 7, 10, 49, 100), (1, 2, 3, 5, 21, 98, 300)):
+        images = np.arange(in_size, dtype=np.float32).reshape(1, 1, in_size, 1)
+        check(gpu, Row("ResizeNearestNeighbor", {"images": images}, {"size": [1, out_size], **mode}))
+
+
+@pytest.mark.parametrize("kernel", ["ResizeBilinear", "ResizeNearestNeighbor"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_whole_numbers(gpu: Engine, kernel: str, channels: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 6, channels)).astype(np.int32)
+    check(gpu, Row(kernel, {"images": images}, {"size": [9, 4], **MODES[2]}, MIXED))
+    got = one(gpu, kernel, {"images": images}, {"size": [5, 6], **MODES[0]})
+    compare(got, images if kernel == "ResizeNearestNeighbor" else images.astype(np.float32), 0)
+
+
+def test_not_a_number_and_infinities_spread_to_their_neighbours_only(gpu: Engine) -> None:
+    images = finite(1, 9, 9, 3)
+    images[0, 4, 4, 1], images[0, 1, 1, 0], images[0, 7, 7, 2] = np.nan, np.inf, -np.inf
+    row = Row("ResizeBilinear", {"images": images}, {"size": [6, 6], **MODES[2]}, MIXED)
+    check(gpu, row)
+    assert 0 < np.isnan(one(gpu, row.kernel, row.inputs, row.attrs)).sum() < 20
+
+
+def test_the_same_size_keeps_infinities(gpu: Engine) -> None:
+    images = values(1, 3, 4, 2)
+    compare(one(gpu, "ResizeBilinear", {"images": images}, {"size": [3, 4], **MODES[0]}), images, 0)
+
+
+@pytest.mark.parametrize("kernel", ["ResizeBilinear", "ResizeNearestNeighbor"])
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("case", SIZES[:7], ids=str)
+def test_tiled_images_stay_tiled(
+    gpu: Engine, kernel: str, mode: dict[str, bool], case: tuple[tuple[int, ...], list[int]]
+) -> None:
+    shape, size = case
+    images = finite(*shape)
+    opposite = gpu.tensor(-images)
+    opposite.tiles()
+    tiled = emit_elementwise([opposite], "-a", "float32")
+    result = run_kernel(kernel, {"images": tiled}, {"size": size, **mode})
+    assert isinstance(result, Tensor)
+    assert result.is_tiled and not result.is_flat
+    want = evaluate(kernel, {"images": images}, {"size": size, **mode})
+    assert isinstance(want, np.ndarray)
+    compare(result.numpy(), want, MIXED)
+
+
+def boxes(*rows: tuple[float, float, float, float]) -> Array:
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+# None puts a sample halfway between two pixels, where the nearest is a matter of rounding.
+BOXES = boxes((0, 0, 1, 1), (0.25, 0.11, 0.75, 0.83), (-0.31, 0.21, 1.43, 0.94), (1, 1, 0, 0), (0.5, 0.5, 0.5, 0.5))
+OF_IMAGES = np.array([0, 1, 1, 0, 2], np.int32)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+@pytest.mark.parametrize("channels", [1, 3, 8])
+@pytest.mark.parametrize("crop", [[5, 3], [1, 1], [1, 9], [13, 17]], ids=str)
+def test_crops(gpu: Engine, method: str, channels: int, crop: list[int]) -> None:
+    inputs = {"image": finite(2, 9, 13, channels), "boxes": BOXES, "boxInd": OF_IMAGES}
+    check(gpu, Row("CropAndResize", inputs, {"cropSize": crop, "method": method, "extrapolationValue": -2.5}, MIXED))
+
+
+@pytest.mark.parametrize("size", [5, 7, 11, 29, 100, 321])
+@pytest.mark.parametrize("crop", [2, 3, 14, 49, 97])
+def test_a_whole_box_never_leaves_the_image(gpu: Engine, size: int, crop: int) -> None:
+    named = {
+        "image": np.ones((1, size, size, 1), np.float32),
+        "boxes": boxes((0, 0, 1, 1), (1, 1, 0, 0)),
+        "boxInd": np.zeros(2, np.int32),
+    }
+    attrs = {"cropSize": [crop, crop], "method": "bilinear", "extrapolationValue": -100}
+    np.testing.assert_allclose(one(gpu, "CropAndResize", named, attrs), 1, rtol=1e-6)
+
+
+def test_crops_of_whole_numbers_and_odd_boxes(gpu: Engine) -> None:
+    image = np.arange(2 * 4 * 5 * 3, dtype=np.int32).reshape(2, 4, 5, 3)
+    attrs = {"cropSize": [3, 3], "method": "bilinear", "extrapolationValue": 7}
+    check(gpu, Row("CropAndResize", {"image": image, "boxes": BOXES, "boxInd": OF_IMAGES}, attrs, MIXED))
+    nothing = {"image": image, "boxes": boxes((np.nan, 0, 1, 1), (0, 0, 1, 1)), "boxInd": np.array([0, -1])}
+    got = one(gpu, "CropAndResize", nothing, attrs)
+    assert (got[0] == 7).all() and (got[1] == 0).all()
+    empty = {"image": image, "boxes": boxes(), "boxInd": np.zeros(0, np.int32)}
+    assert one(gpu, "CropAndResize", empty, attrs).shape == (0, 3, 3, 3)
+    missing = {"image": np.zeros((0, 4, 5, 3), np.float32), "boxes": BOXES, "boxInd": OF_IMAGES}
+    assert (one(gpu, "CropAndResize", missing, attrs) == 0).all()
+
+
+WRONG: list[tuple[str, dict[str, Array], dict[str, Any], str]] = [
+    ("ResizeBilinear", {"images": finite(3, 3, 1)}, {"size": [2, 2]}, "rank 4"),
+    ("ResizeBilinear", {"images": finite(1, 3, 3, 1)}, {"size": [2]}, "2D"),
+    ("ResizeNearestNeighbor", {"images": finite(1, 0, 3, 1)}, {"size": [2, 2]}, "empty"),
+    ("ResizeNearestNeighbor", {"images": values(1, 2, 3, 1, dtype="string")}, {"size": [2, 2]}, "numbers"),
+    (
+        "CropAndResize",
+        {"image": finite(1, 3, 3, 1), "boxes": BOXES, "boxInd": OF_IMAGES},
+        {"cropSize": [2, 2], "method": "cubic"},
+        "method",
+    ),
+    (
+        "CropAndResize",
+        {"image": finite(1, 3, 3, 1), "boxes": BOXES, "boxInd": OF_IMAGES[:2]},
+        {"cropSize": [2, 2]},
+        "boxInd",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", WRONG, ids=lambda row: f"{row[0]} {row[3]}")
+def test_wrong_arguments(gpu: Engine, row: tuple[Any, ...]) -> None:
+    kernel, inputs, attrs, message = row
+    with pytest.raises(InvalidArgumentError, match=message):
+        run(gpu, kernel, inputs, attrs)
