@@ -195,12 +195,11 @@ def _flushed(values: np.ndarray) -> np.ndarray:
     return np.where(np.abs(values) < SMALLEST, np.copysign(0.0, values), values)
 
 
-def errors_in_ulp(actual: np.ndarray, expected: np.ndarray, absolute: float = 0.0) -> np.ndarray:
+def errors_in_ulp(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Distance in units of the last place of the float32 nearest to ``expected`` (float64).
 
     NaN for NaN and an infinity for the same one (or for what rounds to it) are
-    0 apart, otherwise infinitely far. Subnormal results may be flushed; what
-    lies within ``absolute`` counts as 0.
+    0 apart, otherwise infinitely far. Subnormal results may be flushed.
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         rounded = expected.astype(np.float32)
@@ -211,9 +210,7 @@ def errors_in_ulp(actual: np.ndarray, expected: np.ndarray, absolute: float = 0.
         border = np.isinf(actual) & (np.abs(expected) > largest * (1 - 2.0**-23)) & (actual * expected > 0)
     same = (np.isnan(actual) & np.isnan(expected)) | (actual == rounded) | border
     subnormal = (np.abs(expected) < SMALLEST * (1 + 2.0**-22)) & (np.abs(actual) <= SMALLEST * (1 + 2.0**-22))
-    with np.errstate(invalid="ignore"):
-        near = np.abs(actual.astype(np.float64) - expected) <= absolute
-    error = np.where(same | subnormal | near, 0.0, error)
+    error = np.where(same | subnormal, 0.0, error)
     return np.where(np.isnan(error), np.inf, error)
 
 
@@ -225,8 +222,6 @@ class Row:
     files: str
     reference: Callable[..., np.ndarray]
     ulp: float = 2.0
-    limit: float = float("inf")  # largest |x| that is promised
-    absolute: float = 0.0
     two: bool = False
 
 
@@ -261,17 +256,17 @@ ROWS = [
     Row("softplus_exact", "softplus", _softplus),
     Row("elu_exact", "elu", _elu),
     Row("selu_exact", "elu", _selu),
-    Row("sin_exact", "trigonometric", np.sin, limit=1e4),
-    Row("cos_exact", "trigonometric", np.cos, limit=1e4),
-    Row("tan_exact", "trigonometric", np.tan, 3.0, limit=1e4),
+    Row("sin_exact", "trigonometric", np.sin),
+    Row("cos_exact", "trigonometric", np.cos),
+    Row("tan_exact", "trigonometric", np.tan),
     Row("asin_exact", "inverse_trigonometric", np.arcsin),
     Row("acos_exact", "inverse_trigonometric", np.arccos),
     Row("atan_exact", "inverse_trigonometric", np.arctan),
     Row("atan2_exact", "inverse_trigonometric", np.arctan2, two=True),
     Row("erf_exact", "error_function", special.erf),
-    Row("pow_exact", "power", np.power, 4.0, two=True),
-    Row("divide_exact", "division", np.divide, 3.0, two=True),
-    Row("reciprocal_exact", "division", np.reciprocal, 3.0),
+    Row("pow_exact", "power", np.power, 2.0, two=True),
+    Row("divide_exact", "division", np.divide, 2.5, two=True),
+    Row("reciprocal_exact", "division", np.reciprocal, 2.5),
     Row("sqrt_exact", "division", np.sqrt),
     Row("rsqrt_exact", "division", lambda x: 1 / np.sqrt(x)),
     Row("round_even", "rounding", np.round, 0.0),
@@ -284,9 +279,6 @@ ROWS = [
 def measure(machine: Machine, row: Row, version: int, scalar: bool) -> tuple[float, str]:
     """Worst error in ulp, and where it is."""
     x, y = pairs() if row.two else (arguments(), arguments())
-    if np.isfinite(row.limit):
-        kept = ~(np.abs(x) > row.limit)
-        x, y = x[kept], y[kept]
     call = f"{row.name}(%s, %s)" if row.two else f"{row.name}(%s)"
     if scalar:
         lanes = (call % ((f"x.{c}", f"y.{c}") if row.two else f"x.{c}") for c in "xyzw")
@@ -302,7 +294,7 @@ def measure(machine: Machine, row: Row, version: int, scalar: bool) -> tuple[flo
                 first = _flushed(x.astype(np.float64)) if flush_x else x.astype(np.float64)
                 second = _flushed(y.astype(np.float64)) if flush_y else y.astype(np.float64)
                 expected = row.reference(*(first, second)[: 1 + row.two])
-                worst = np.minimum(worst, errors_in_ulp(actual, expected, row.absolute))
+                worst = np.minimum(worst, errors_in_ulp(actual, expected))
         wide = (x.astype(np.float64), y.astype(np.float64))[: 1 + row.two]
         expected = row.reference(*wide)
     at = int(np.argmax(worst))
@@ -312,6 +304,13 @@ def measure(machine: Machine, row: Row, version: int, scalar: bool) -> tuple[flo
         + f": {actual[at]!r}, expected {expected[at]!r};"
         f" {np.count_nonzero(worst > row.ulp)} of {x.size} worse than {row.ulp}"
     )
+
+
+def test_the_measure_itself() -> None:
+    one, nan, inf = np.float32(1), np.float32("nan"), np.float32("inf")
+    actual = np.array([one, np.nextafter(one, inf), nan, one, nan, inf, inf, 0], np.float32)
+    expected = np.array([1.0, 1.0, np.nan, np.nan, 1.0, np.inf, 1e39, 1e-40])
+    assert errors_in_ulp(actual, expected).tolist() == [0, 1, 0, np.inf, np.inf, 0, 0, 0]
 
 
 @pytest.mark.parametrize("version", [330, 430])
@@ -344,6 +343,7 @@ def test_predicates(machine: Machine, name: str) -> None:
 
 def test_clamp_gives_nan_for_nan(machine: Machine) -> None:
     x = arguments()
+    x = x[(x.view(np.int32) & 0x7F800000) != 0]  # subnormal ones may be flushed
     _same(
         machine("nan", "clamp_nan(x, vec4(0.0), vec4(6.0))", x, x),
         np.clip(x, np.float32(0), np.float32(6)),

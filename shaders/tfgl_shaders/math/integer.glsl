@@ -1,6 +1,7 @@
 // int32 arithmetic over its whole range, wrapping as TensorFlow's does. Division by 0 gives 0 in all four functions
 // (TensorFlow refuses it, TensorFlow.js stores a NaN as 0); INT_MIN / -1 wraps to INT_MIN. The GLSL operators leave both
 // undefined, and % with a negative operand too.
+// Measured on llvmpipe: exact.
 ivec4 multiply_exact(ivec4 x, ivec4 y) { return x * y; }
 int multiply_exact(int x, int y) { return x * y; }
 

@@ -1,6 +1,7 @@
 // requires: nan logarithm
 // asinh, acosh, atanh through log1p, so that nothing cancels near 0 or 1 (the formulas of fdlibm).
 // From 2^28 on asinh and acosh are log(x) + ln 2: x^2 would overflow later.
+// Worst error in ulp, measured on llvmpipe: asinh 1.78, acosh 2.02 (two in 24 million beyond 2), atanh 1.73.
 vec4 asinh_exact(vec4 x) {
     vec4 a = abs(x);
     bvec4 big = greaterThan(a, vec4(268435456.0));

