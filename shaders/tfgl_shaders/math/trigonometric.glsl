@@ -3,7 +3,7 @@
 // so r and its low part are good to 1e-13 for |x| <= 12867; larger angles go through large_angle. Minimax polynomials on
 // |r| <= pi/4, this project's own Remez fits (Cephes' forms): relative error sin 2^-27.8, cos 2^-33, tan 2^-29.5.
 // NaN for infinite x.
-// Worst error in ulp, measured on llvmpipe: sin 1.23, cos 1.16, tan 1.62.
+// Worst error in ulp, measured on llvmpipe: sin 1.23, cos 1.18, tan 1.62.
 vec4 quarter_turns(vec4 x, out ivec4 q, out vec4 lo) {
     vec4 n = floor(x * 0.636619772 + 0.5);
     q = ivec4(n);
