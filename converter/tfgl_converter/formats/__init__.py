@@ -1,0 +1,1 @@
+"""Readers of source models, one file a format."""
