@@ -8,7 +8,7 @@ tensorflow/core/protobuf); fields that are not listed are skipped while parsing.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -116,11 +116,12 @@ _MESSAGES: dict[str, str] = {
     "TensorSliceProto.Extent": "start 1 int64, length 2 int64|has_length",
 }  # fmt: skip
 
-_DATA_TYPES = (
+_DATA_TYPES = re.findall(
+    r"\w+",
     "INVALID FLOAT DOUBLE INT32 UINT8 INT16 INT8 STRING COMPLEX64 INT64 BOOL QINT8 QUINT8 QINT32 BFLOAT16 QINT16 "
     "QUINT16 UINT16 COMPLEX128 HALF RESOURCE VARIANT UINT32 UINT64 FLOAT8_E5M2 FLOAT8_E4M3FN FLOAT8_E4M3FNUZ "
-    "FLOAT8_E4M3B11FNUZ FLOAT8_E5M2FNUZ INT4 UINT4 INT2 UINT2"
-).split()
+    "FLOAT8_E4M3B11FNUZ FLOAT8_E5M2FNUZ INT4 UINT4 INT2 UINT2",
+)
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS: dict[str, Any] = {
@@ -139,7 +140,7 @@ _SCALARS: dict[str, Any] = {
 _FIELD = re.compile(r"(\w+) (\d+) (map<(\w+),([\w.]+)>|[\w.]+)(\*?)(?:\|(\w+))?")
 
 
-@lru_cache(maxsize=None)
+@cache
 def message_class(name: str) -> Any:
     """The class of TensorFlow's message ``name``, such as ``GraphDef`` or ``AttrValue.ListValue``.
 

@@ -28,7 +28,6 @@ class Variable:
     dtype: DataType
     value: LazyArray | None
     key: str = ""
-    trainable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

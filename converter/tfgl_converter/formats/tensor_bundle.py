@@ -28,11 +28,11 @@ _CHUNK_BYTES = 4 << 20
 _MAX_RANK = 32
 
 _STORED: dict[str, np.dtype[Any]] = {
-    **{
-        name: np.dtype(name)
-        for name in "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool "
-        "complex64 complex128".split()
-    },
+    **{f"float{bits}": np.dtype(f"float{bits}") for bits in (16, 32, 64)},
+    **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "bool": np.dtype(np.bool_),
+    "complex64": np.dtype(np.complex64),
+    "complex128": np.dtype(np.complex128),
     "qint8": np.dtype(np.int8),
     "quint8": np.dtype(np.uint8),
     "qint16": np.dtype(np.int16),
