@@ -45,7 +45,8 @@ def stored_dtype(dtype: str) -> np.dtype[Any]:
     >>> stored_dtype("quint8")
     dtype('uint8')
     """
-    return np.dtype(_SMALL_FLOATS.get(dtype, dtype.removeprefix("q")))
+    stored: np.dtype[Any] = np.dtype(_SMALL_FLOATS.get(dtype, dtype.removeprefix("q")))
+    return stored
 
 
 def attr_value(message: Any, file: MessageFile | None, place: str) -> AttrValue:
@@ -141,8 +142,9 @@ def _from_content(
 
 def _decoded(data: Array, stored: np.dtype[Any], dtype: str, shape: Shape) -> Array:
     if dtype == "bool":
-        return (data != 0).reshape(shape)
-    values = data.view(stored).reshape(shape)
+        truth: Array = (data != 0).reshape(shape)
+        return truth
+    values: Array = data.view(stored).reshape(shape)
     return values.astype(np.float32) if dtype in _SMALL_FLOATS else values.astype(stored.newbyteorder("="), copy=False)
 
 

@@ -66,7 +66,7 @@ class MessageFile:
         try:
             with self.path.open("rb", buffering=0) as file:
                 file.seek(offset)
-                view = memoryview(result)
+                view = result.data
                 while view:
                     count = file.readinto(view)
                     if not count:

@@ -166,7 +166,7 @@ def _pool() -> descriptor_pool.DescriptorPool:
         for text in filter(None, (part.strip() for part in re.split(r",(?![\w.]+>)", fields))):
             _add_field(messages[path], path, text)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return pool
 
 

@@ -63,7 +63,7 @@ class TensorBundle:
                 f"{header.version.min_consumer}; expected at least one file and version 1 at most"
             )
         self._shards: int = header.num_shards
-        self._order = ">" if header.endianness == 1 else "<"
+        self._big_endian = header.endianness == 1
         self._entries: dict[bytes, Any] = {}
         for key, value in entries.items():
             self._entries[key] = self._parse("BundleEntryProto", value, f"entry {_shown(key)}")
@@ -213,10 +213,11 @@ class TensorBundle:
         _check(crc, entry, place)
         if dtype == "bool":
             # Any byte but 0 is true; NumPy expects 0 and 1.
-            return (data != 0).reshape(shape)
-        values: Array = data.view(stored.newbyteorder(self._order) if stored.itemsize > 1 else stored).reshape(shape)
-        if self._order == ">":
-            values = values.astype(stored)
+            truth: Array = (data != 0).reshape(shape)
+            return truth
+        values: Array = data.view(stored).reshape(shape)
+        if self._big_endian:
+            values = values.byteswap()
         return values.astype(np.float32) if dtype in _WIDENED else values
 
 
