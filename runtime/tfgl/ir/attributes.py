@@ -48,6 +48,7 @@ _DTYPES: dict[str, tuple[int, str]] = {
     "DT_INT4": (29, "int4"),
     "DT_UINT4": (30, "uint4"),
 }
+_ENUM_NAMES = {name: enum for enum, (_, name) in _DTYPES.items()}
 _DTYPE_BY_NUMBER = {number: name for number, name in _DTYPES.values()}
 
 # Which field of a TensorProto holds the values of a dtype when `tensorContent` does not.
@@ -210,6 +211,18 @@ def decode_dtype(value: object, place: str) -> DataType:
     if name is None:
         raise ModelFormatError(f"{place}: {_shown(value)} is no TensorFlow dtype, such as DT_FLOAT")
     return DataType(name)
+
+
+def encode_dtype(dtype: str) -> str:
+    """The enum name of a dtype.
+
+    >>> encode_dtype("int64")
+    'DT_INT64'
+    """
+    try:
+        return _ENUM_NAMES[dtype]
+    except KeyError:
+        raise InvalidArgumentError(f"{dtype!r} is no TensorFlow dtype, such as float32") from None
 
 
 def decode_shape(value: object, place: str) -> Shape | None:

@@ -19,8 +19,11 @@ _GROWTH = 4
 _ALWAYS_FINE_BYTES = 1 << 16
 _IMPURE = frozenset(
     {"Placeholder", "PlaceholderWithDefault", "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal",
-     "Multinomial", "StatelessRandomUniform", "StatelessMultinomial", "NoOp", "Print", "Assert"}
+     "Multinomial", "StatelessRandomUniform", "StatelessMultinomial", "NoOp", "Print", "Assert", "Enter", "Exit",
+     "Switch", "Merge", "NextIteration", "LoopCond", "While", "StatelessWhile", "If", "StatelessIf", "EmptyTensorList"}
 )  # fmt: skip
+# Objects that others change, and tables: one for each call.
+_IMPURE_PREFIXES = ("TensorList", "TensorArray", "HashTable", "LookupTable")
 
 
 def fold_constants(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph, int]:
@@ -39,7 +42,7 @@ def fold_constants(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph
     several: dict[str, list[Array]] = {}
     count = 0
     for node in graph.topological_order():
-        if node.name in constants or not node.inputs or node.op in _IMPURE:
+        if node.name in constants or not node.inputs or node.op in _IMPURE or node.op.startswith(_IMPURE_PREFIXES):
             continue
         arrays = [_value(edge, constants, several) for edge in node.inputs]
         held = [array for array in arrays if array is not None]

@@ -22,26 +22,28 @@ _FUSED = {
 _ACTIVATIONS = ("Relu", "Relu6", "Elu", "Sigmoid", "LeakyRelu", "Prelu")
 
 
-def fuse_activations(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph, int]:
+def fuse_activations(
+    graph: Graph, protected: Collection[str] = (), *, need_bias: bool = False
+) -> tuple[Graph, int]:
     """The graph with biases and activations fused into their producers, and how many were.
 
     The fused node takes the name of the last node it replaces. A producer that has another reader, or whose
-    layout is NCHW, stays as it is.
+    layout is NCHW, stays as it is; with ``need_bias`` so does an activation without a bias before it.
     """
     count = 0
     while True:
-        graph, changed = _once(graph, protected)
+        graph, changed = _once(graph, protected, need_bias)
         if not changed:
             return graph, count
         count += changed
 
 
-def _once(graph: Graph, protected: Collection[str]) -> tuple[Graph, int]:
+def _once(graph: Graph, protected: Collection[str], need_bias: bool) -> tuple[Graph, int]:
     nodes = dict(graph.nodes)
     readers = _reader_counts(graph)
     count = 0
     for node in graph.nodes.values():
-        found = _producer(node, graph, readers, protected)
+        found = _producer(node, graph, readers, protected, need_bias)
         if found is None:
             continue
         producer, step, operand, attrs = found
@@ -58,7 +60,7 @@ def _once(graph: Graph, protected: Collection[str]) -> tuple[Graph, int]:
 
 
 def _producer(
-    node: Node, graph: Graph, readers: dict[Edge, int], protected: Collection[str]
+    node: Node, graph: Graph, readers: dict[Edge, int], protected: Collection[str], need_bias: bool
 ) -> tuple[Node, bytes, Edge | None, dict[str, AttrValue]] | None:
     """(producer, fused op, its operand, attributes) when ``node`` can go into what it reads."""
     if not node.inputs:
@@ -74,7 +76,7 @@ def _producer(
             operand = node.inputs[1 - side]
             if _is_bias(node, operand, producer, graph):
                 return producer, b"BiasAdd", operand, {}
-        if node.op in _ACTIVATIONS and done in ([], [b"BiasAdd"]):
+        if node.op in _ACTIVATIONS and done in ([[b"BiasAdd"]] if need_bias else [[], [b"BiasAdd"]]):
             if node.op == "Prelu":
                 alpha = graph.constants.get(node.inputs[1].node)
                 if alpha is None or alpha.ndim != 1:

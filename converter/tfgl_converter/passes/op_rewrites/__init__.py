@@ -1,0 +1,7 @@
+"""Ops that TensorFlow exports and TensorFlow.js lacks, written with ops that it has; one file a family."""
+
+from __future__ import annotations
+
+from .registry import rewrite_missing_ops, rewritten_ops
+
+__all__ = ["rewrite_missing_ops", "rewritten_ops"]

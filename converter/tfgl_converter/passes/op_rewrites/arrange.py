@@ -1,0 +1,165 @@
+"""Ops that move data: rolls, diagonals, blocks, permutations."""
+
+from __future__ import annotations
+
+from tfgl.ir.graph import DataType, Edge
+
+from .registry import INT32, Place, rewrite
+
+
+@rewrite("SpaceToDepth")
+def space_to_depth(place: Place) -> Edge | None:
+    """Blocks of height and width move into the channels."""
+    if place.attr("data_format", b"NHWC") != b"NHWC":
+        return None
+    block = int(place.attr("block_size", 0))
+    known = place.known_shape(0)
+    if known is not None and len(known) == 4 and min(known[1:]) > 0:
+        _, height, width, depth = known
+        split = place.integers(-1, height // block, block, width // block, block, depth)
+        joined = place.integers(-1, height // block, width // block, block * block * depth)
+    else:
+        by = place.scalar(block)
+        batch, height_e, width_e, depth_e = (place.size(0, axis) for axis in range(4))
+        rows = place.op("FloorDiv", height_e, by, dtype=INT32)
+        columns = place.op("FloorDiv", width_e, by, dtype=INT32)
+        deep = place.op("Mul", depth_e, place.scalar(block * block), dtype=INT32)
+        split = place.pack(batch, rows, by, columns, by, depth_e)
+        joined = place.pack(batch, rows, columns, deep)
+    blocks = place.op("Reshape", place.inputs[0], split, Tshape=INT32)
+    moved = place.op("Transpose", blocks, place.integers(0, 1, 3, 2, 4, 5), Tperm=INT32)
+    return place.op("Reshape", moved, joined, Tshape=INT32)
+
+
+@rewrite("SpaceToBatch", "BatchToSpace")
+def batch_blocks(place: Place) -> Edge:
+    """The ops of N dimensions, with one block size for both."""
+    block = int(place.attr("block_size", 2))
+    x, frame = place.inputs
+    types = {"Tblock_shape": INT32, "Tcrops" if place.node.op == "BatchToSpace" else "Tpaddings": INT32}
+    return place.op(f"{place.node.op}ND", x, place.integers(block, block), frame, **types)
+
+
+@rewrite("Roll")
+def roll(place: Place) -> Edge | None:
+    """A gather along each axis."""
+    shifts, axes = place.value(1), place.value(2)
+    if shifts is None or axes is None or shifts.size != axes.size:
+        return None
+    x = place.inputs[0]
+    for shift, axis in zip(shifts.reshape(-1).tolist(), axes.reshape(-1).tolist(), strict=True):
+        count = place.size(0, int(axis))
+        moved = place.op("Sub", place.range(count), place.scalar(int(shift)), dtype=INT32)
+        source = place.op("FloorMod", moved, count, dtype=INT32)
+        x = _gather(place, x, source, int(axis))
+    return x
+
+
+@rewrite("ReverseSequence")
+def reverse_sequence(place: Place) -> Edge | None:
+    """Positions before each row's length run backwards, the others stay."""
+    batch, along = int(place.attr("batch_dim", 0)), int(place.attr("seq_dim", 1))
+    known = place.known_shape(0)
+    if known is not None:
+        batch, along = batch % len(known), along % len(known)
+    x, lengths = place.inputs
+    order = None
+    if (batch, along) != (0, 1):
+        if known is None:
+            return None
+        order = [batch, along, *(axis for axis in range(len(known)) if axis not in (batch, along))]
+        x = place.op("Transpose", x, place.integers(*order), Tperm=INT32)
+    steps = place.range(place.size(0, along))
+    ends = place.expand(lengths, 1, INT32)
+    mirrored = place.op("Sub", place.op("Sub", ends, place.scalar(1), dtype=INT32), steps, dtype=INT32)
+    inside = place.op("Less", steps, ends, dtype=INT32)
+    result = _gather(place, x, place.op("SelectV2", inside, mirrored, steps, dtype=INT32), 1, batch_dims=1)
+    if order is None:
+        return result
+    return place.op("Transpose", result, place.integers(*(order.index(axis) for axis in range(len(order)))), Tperm=INT32)
+
+
+def _gather(place: Place, x: Edge, indices: Edge, axis: int, batch_dims: int = 0) -> Edge:
+    attrs = {"Tparams": place.dtype, "Tindices": INT32, "Taxis": INT32, "batch_dims": batch_dims}
+    return place.editor.add(f"{place.node.name}/GatherV2", "GatherV2", (x, indices, place.scalar(axis)), attrs)
+
+
+@rewrite("InvertPermutation")
+def invert_permutation(place: Place) -> Edge:
+    """The position of each number."""
+    (x,) = place.inputs
+    count = place.size(0, 0)
+    positions = place.expand(x, 1, INT32)
+    return place.op("ScatterNd", positions, place.range(count), place.shape(x), dtype=INT32, Tindices=INT32)
+
+
+def _diagonal(place: Place, rows: Edge, columns: Edge) -> Edge:
+    """A mask that is true on the main diagonal."""
+    return place.op("Equal", place.expand(place.range(rows), 1, INT32), place.range(columns), dtype=INT32)
+
+
+def _is_main(place: Place, at: int) -> bool:
+    diagonal = place.value(at) if len(place.inputs) > at else None
+    return len(place.inputs) <= at or (diagonal is not None and not diagonal.any())
+
+
+@rewrite("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3")
+def matrix_diag(place: Place) -> Edge | None:
+    """A choice between the vector and the padding by a mask; for the main diagonal of square matrices."""
+    if not _is_main(place, 1):
+        return None
+    for at in (2, 3):
+        size = place.value(at) if len(place.inputs) > at else None
+        if len(place.inputs) > at and (size is None or size.reshape(-1).tolist() != [-1]):
+            return None
+    count = place.size(0, -1)
+    padding = place.inputs[4] if len(place.inputs) > 4 else place.constant(0)
+    return place.op("SelectV2", _diagonal(place, count, count), place.expand(place.inputs[0], -1), padding)
+
+
+@rewrite("MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3")
+def matrix_diag_part(place: Place) -> Edge | None:
+    """What is not on the diagonal becomes 0, and rows are summed."""
+    if not _is_main(place, 1) or place.dtype.stored not in ("float32", "int32"):
+        return None
+    x = place.inputs[0]
+    rows, columns = place.size(0, -2), place.size(0, -1)
+    kept = place.op("SelectV2", _diagonal(place, rows, columns), x, place.constant(0))
+    summed = place.op("Sum", kept, place.integers(-1), Tidx=INT32, keep_dims=False)
+    known = place.known_shape(0)
+    if known is not None and len(known) >= 2 and 0 <= known[-2] <= known[-1]:
+        return summed
+    end = place.expand(place.op("Minimum", rows, columns, dtype=INT32), 0, INT32)
+    return place.op(
+        "StridedSlice", summed, place.integers(0, 0), place.op("ConcatV2", place.integers(0), end, place.scalar(0),
+        dtype=INT32, N=2, Tidx=INT32), place.integers(1, 1), Index=INT32, begin_mask=2, end_mask=0, ellipsis_mask=1,
+        new_axis_mask=0, shrink_axis_mask=0,
+    )  # fmt: skip
+
+
+@rewrite("MatrixSetDiag", "MatrixSetDiagV2", "MatrixSetDiagV3")
+def matrix_set_diag(place: Place) -> Edge | None:
+    """A choice between the matrix and its new diagonal by a mask."""
+    known = place.known_shape(0)
+    if not _is_main(place, 2) or known is None or len(known) < 2 or min(known[-2:]) < 0:
+        return None
+    x, diagonal = place.inputs[:2]
+    # The vector is as long as the shorter side, and broadcasts along the other.
+    column = place.expand(diagonal, -1 if known[-2] <= known[-1] else -2)
+    return place.op("SelectV2", _diagonal(place, place.size(0, -2), place.size(0, -1)), column, x)
+
+
+@rewrite("Empty")
+def empty(place: Place) -> Edge | None:
+    """Zeros."""
+    dtype = place.attr("dtype")
+    if not isinstance(dtype, DataType) or dtype.stored not in ("float32", "int32", "bool"):
+        return None
+    return place.op("Fill", place.inputs[0], place.constant(0, dtype), dtype=dtype, index_type=INT32)
+
+
+@rewrite("TopK")
+def top_k(place: Place) -> list[Edge]:
+    """TopKV2 with the number as an input."""
+    found = place.op("TopKV2", place.inputs[0], place.scalar(int(place.attr("k", 1))), sorted=place.attr("sorted", True))
+    return [found, Edge(found.node, 1)]

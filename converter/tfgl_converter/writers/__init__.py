@@ -1,0 +1,1 @@
+"""What the converter writes, one file a format."""
