@@ -13,7 +13,7 @@ from tfgl.ir.attributes import decode_dtype
 from tfgl.ir.graph import AttrValue, DataType, FunctionName, Shape
 
 from .lazy_array import Array, LazyArray
-from .message_file import MessageFile
+from .message_file import MessageFile, read_bytes
 
 _MAX_ELEMENTS = 1 << 31
 _MAX_RANK = 32
@@ -135,9 +135,9 @@ def _from_content(
         )
     if file is None or where is None:
         return _decoded(np.frombuffer(content, np.uint8), stored, dtype, shape)
-    source, offset = file, where[0]
+    path, offset = file.path, where[0]
     seen = np.dtype(np.float32) if dtype in _SMALL_FLOATS else stored.newbyteorder("=")
-    return LazyArray(shape, seen, lambda: _decoded(source.read(offset, length), stored, dtype, shape), place)
+    return LazyArray(shape, seen, lambda: _decoded(read_bytes(path, offset, length), stored, dtype, shape), place)
 
 
 def _decoded(data: Array, stored: np.dtype[Any], dtype: str, shape: Shape) -> Array:

@@ -209,7 +209,7 @@ class _BoundedReads(io.BufferedReader):
 def _opened(archive: Path) -> _BoundedReads:
     with archive.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    raw: Any = gzip.open(archive, "rb") if compressed else archive.open("rb", buffering=0)
+    raw: Any = gzip.GzipFile(archive) if compressed else io.FileIO(archive)
     return _BoundedReads(raw)
 
 

@@ -60,22 +60,6 @@ class MessageFile:
             return None
         return self._places[int.from_bytes(data[-8:], "little")]
 
-    def read(self, offset: int, length: int) -> np.ndarray[Any, Any]:
-        """``length`` bytes at ``offset`` as uint8. Raises ModelFormatError when the file has become shorter."""
-        result = np.empty(length, np.uint8)
-        try:
-            with self.path.open("rb", buffering=0) as file:
-                file.seek(offset)
-                view = result.data
-                while view:
-                    count = file.readinto(view)
-                    if not count:
-                        raise ModelFormatError(f"{self.path}: ended early; it was changed while it was read")
-                    view = view[count:]
-        except OSError as error:
-            raise ModelFormatError(f"{self.path}: cannot be read: {error.strerror or error}") from None
-        return result
-
     def _parse_text(self, name: str) -> Any:
         if self.path.stat().st_size > _MAX_TEXT_BYTES:
             raise ModelFormatError(f"{self.path}: over {_MAX_TEXT_BYTES} bytes of text; save the graph as binary .pb")
@@ -137,6 +121,23 @@ class MessageFile:
 
     def _damaged(self, at: int) -> ModelFormatError:
         return ModelFormatError(f"{self.path}: is no protobuf file, or is cut off (at byte {at}); copy it again")
+
+
+def read_bytes(path: Path, offset: int, length: int) -> np.ndarray[Any, Any]:
+    """``length`` bytes at ``offset`` of a file as uint8. Raises ModelFormatError when it has become shorter."""
+    result = np.empty(length, np.uint8)
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            view = result.data
+            while view:
+                count = file.readinto(view)
+                if not count:
+                    raise ModelFormatError(f"{path}: ended early; it was changed while it was read")
+                view = view[count:]
+    except OSError as error:
+        raise ModelFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return result
 
 
 def _key_bytes(head: bytes) -> int:
