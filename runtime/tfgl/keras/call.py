@@ -1,0 +1,233 @@
+"""What a layer's handler sees of one call: configuration, inputs, masks, weights, and the graph that it adds to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidArgumentError, ModelFormatError, UnsupportedOpError
+from .builder import Builder, Tensor
+from .weights import LayerNode
+
+Array = np.ndarray[Any, Any]
+Nested = Any  # a Tensor, or lists and dicts of them, as Keras passes them to layers
+
+
+class Context:
+    """What holds for a whole graph: its builder, the version of Keras, the weights that stand in it already."""
+
+    def __init__(self, builder: Builder, keras3: bool) -> None:
+        """A context without weights."""
+        self.builder = builder
+        self.keras3 = keras3
+        self.weights: dict[tuple[int, str], Tensor] = {}
+
+
+def tensors_of(value: Nested) -> list[Tensor]:
+    """The tensors of a structure in order.
+
+    >>> tensors_of([None, 1.0])
+    []
+    """
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        return [tensor for item in value.values() for tensor in tensors_of(item)]
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in tensors_of(item)]
+    return []
+
+
+class Call:
+    """One call of a layer."""
+
+    def __init__(
+        self, context: Context, node: LayerNode, inputs: Sequence[Tensor], kwargs: Mapping[str, Any] | None = None
+    ) -> None:
+        """A call of ``node`` with its input tensors and what else it is called with."""
+        self.context = context
+        self.b = context.builder
+        self.node = node
+        self.config = node.config
+        self.inputs = list(inputs)
+        self.kwargs = dict(kwargs or {})
+
+    def __str__(self) -> str:
+        return f"layer {self.node.path!r} ({self.node.class_name})"
+
+    @property
+    def x(self) -> Tensor:
+        """The only input, or the first."""
+        return self.inputs[0]
+
+    @property
+    def keras3(self) -> bool:
+        """Whether the semantics are those of Keras 3."""
+        return self.context.keras3
+
+    # Weights ---------------------------------------------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """Whether the layer has the weight."""
+        return any(weight.name == name for weight in self.node.own)
+
+    def array(self, name: str) -> Array:
+        """The values of a weight."""
+        return self.node.array(name)
+
+    def weight(self, name: str, shape: Sequence[int] | None = None) -> Tensor:
+        """A weight as a constant of the graph, which all calls of the layer share; ``shape`` is checked (-1: any)."""
+        array = self.array(name)
+        if shape is not None and not _fits(array.shape, shape):
+            raise ModelFormatError(f"{self}: weight {name!r} has shape {list(array.shape)}, expected {list(shape)}")
+        return self.constant(name, array)
+
+    def constant(self, name: str, array: Array) -> Tensor:
+        """A constant that belongs to the layer: made once for all its calls."""
+        key = (id(self.node.values) if self.node.values else id(self.node), name)
+        if key not in self.context.weights:
+            self.context.weights[key] = self.b.constant(array, name=name)
+        return self.context.weights[key]
+
+    # Configuration ---------------------------------------------------------------------------------------------
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A value of the configuration; null counts as absent."""
+        value = self.config.get(key)
+        return default if value is None else value
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """A truth value."""
+        return bool(self.get(key, default))
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """A number; Keras 2 writes NumPy's scalars as {"class_name": ..., "config": {"value": ...}} at times."""
+        value = self.get(key, default)
+        if isinstance(value, Mapping):
+            value = value.get("value", value.get("config", {}).get("value"))
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.wrong(key, "a number", value)
+        return float(value)
+
+    def integer(self, key: str, default: int | None = None) -> int:
+        """An integer."""
+        value = self.number(key, default)
+        if value != int(value):
+            raise self.wrong(key, "an integer", value)
+        return int(value)
+
+    def integers(self, key: str, count: int | None = None, default: Any = None) -> list[int]:
+        """A list of integers; one number stands for ``count`` of them."""
+        value = self.get(key, default)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = [value] * (count or 1)
+        if not isinstance(value, (list, tuple)) or (count is not None and len(value) != count):
+            raise self.wrong(key, f"{count or 'a list of'} integers", value)
+        if any(isinstance(v, bool) or not isinstance(v, (int, float)) or v != int(v) for v in value):
+            raise self.wrong(key, "integers", value)
+        return [int(v) for v in value]
+
+    def text(self, key: str, default: str) -> str:
+        """A string, in lower case and snake case."""
+        value = self.get(key, default)
+        if not isinstance(value, str):
+            raise self.wrong(key, "a string", value)
+        return {"channelsLast": "channels_last", "channelsFirst": "channels_first"}.get(value, value).lower()
+
+    def wrong(self, key: str, expected: str, value: Any) -> ModelFormatError:
+        """The error for a value that is not what it should be."""
+        return ModelFormatError(f"{self}, {key!r}: expected {expected}, got {value!r}")
+
+    def unsupported(self, what: str, instead: str) -> UnsupportedOpError:
+        """The error for what Keras can and this cannot."""
+        return UnsupportedOpError(f"{self}: {what}; {instead}")
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether ``data_format`` puts the channels before the space."""
+        name = self.text("data_format", "channels_last")
+        if name not in ("channels_last", "channels_first"):
+            raise self.wrong("data_format", "channels_last or channels_first", name)
+        return name == "channels_first"
+
+    # Shapes ----------------------------------------------------------------------------------------------------
+
+    def rank(self, *ranks: int) -> Tensor:
+        """The first input, whose rank must be one of these."""
+        if self.x.rank not in ranks:
+            raise ModelFormatError(
+                f"{self} takes an input of rank {' or '.join(map(str, ranks))}, got shape {list(self.x.shape)}"
+            )
+        return self.x
+
+    def known(self, x: Tensor, axis: int, what: str) -> int:
+        """The size of x along an axis, which has to be known; ``what`` names it in the error."""
+        size = x.shape[axis]
+        if size < 0:
+            raise UnsupportedOpError(
+                f"{self} needs {what} as a number, and the model leaves it open (shape {list(x.shape)}); give the "
+                "model's input layer a fixed shape and save it again"
+            )
+        return size
+
+    def to_last(self, x: Tensor) -> Tensor:
+        """Channels-first data with the channels last, where the layer's ``data_format`` says so."""
+        return self.b.transpose(x, [0, *range(2, x.rank), 1]) if self.channels_first else x
+
+    def from_last(self, x: Tensor) -> Tensor:
+        """The reverse of ``to_last``."""
+        return self.b.transpose(x, [0, x.rank - 1, *range(1, x.rank - 1)]) if self.channels_first else x
+
+    # Other layers ----------------------------------------------------------------------------------------------
+
+    def call(self, child: LayerNode, inputs: Sequence[Tensor], kwargs: Mapping[str, Any] | None = None) -> list[Tensor]:
+        """The outputs of a layer that this one holds."""
+        return call_layer(self.context, child, list(inputs), kwargs)
+
+    def activate(self, x: Tensor, key: str = "activation", default: Any = "linear") -> Tensor:
+        """x through the activation that the configuration names."""
+        from .activations import activate
+
+        return activate(self, x, self.get(key, default))
+
+
+def call_layer(
+    context: Context, node: LayerNode, args: Nested, kwargs: Mapping[str, Any] | None = None
+) -> list[Tensor]:
+    """The outputs of a layer or model called with ``args``, each with its mask.
+
+    Raises UnsupportedOpError for what has no ops, ModelFormatError for a configuration that cannot be.
+    """
+    if node.is_model:
+        from .model import call_model
+
+        with context.builder.scope(node.name):
+            return call_model(context, node, args)
+    inputs = tensors_of(args)
+    row = node.row
+    if row is None:
+        raise UnsupportedOpError(f"layer {node.path!r} ({node.class_name}) has no layers and no ops of its own")
+    call = Call(context, node, inputs, kwargs)
+    if not inputs or (row.takes is not None and len(inputs) < row.takes):
+        raise ModelFormatError(f"{call} takes {row.takes or 'some'} inputs, got {len(inputs)}")
+    try:
+        with context.builder.scope(node.name):
+            results = row.handler(call)
+    except (InvalidArgumentError, ModelFormatError) as error:
+        if node.path in str(error):
+            raise
+        raise type(error)(f"{call}: {error}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        # A configuration is data from strangers: whatever is odd in it must end as an error of this kind.
+        raise ModelFormatError(f"{call}: its configuration does not fit its inputs or weights ({error})") from error
+    outputs = [results] if isinstance(results, Tensor) else list(results)
+    if row.masking == "own":
+        return outputs
+    mask = inputs[0].mask if row.masking == "pass" else None
+    return [output.masked(mask) for output in outputs]
+
+
+def _fits(shape: Sequence[int], expected: Sequence[int]) -> bool:
+    return len(shape) == len(expected) and all(e in (-1, s) for s, e in zip(shape, expected, strict=True))

@@ -1,0 +1,1 @@
+"""Layers by family; the modules of this package register their rows in ``tfgl.keras.registry``."""

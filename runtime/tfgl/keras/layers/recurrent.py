@@ -1,0 +1,333 @@
+"""Recurrent layers, unrolled over their time steps, which have to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ...errors import ModelFormatError, UnsupportedOpError
+from ..activations import activate
+from ..builder import Tensor
+from ..call import Call
+from ..registry import Weight, layer
+from ..weights import LayerNode
+
+# A state that is None is all zeros: what it would be multiplied with is left out.
+State = Tensor | None
+
+_WEIGHTS = (Weight("kernel"), Weight("recurrent_kernel"), Weight("bias", when="use_bias"))
+
+
+class Cell(Protocol):
+    """One step of a recurrent layer."""
+
+    state_count: int
+
+    def project(self, x: Tensor) -> Tensor:
+        """What can be done for all time steps (batch, time, ...) at once."""
+
+    def step(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[Tensor]]:
+        """Output and new states of one step of what ``project`` returned."""
+
+
+class _MatrixCell:
+    """What the cells with matrices share: input (in, gates * units), recurrent (units, gates * units)."""
+
+    gates = 1
+    state_count = 1
+
+    def __init__(self, c: Call) -> None:
+        self.c, self.b = c, c.b
+        self.kernel = c.weight("kernel", (-1, -1))
+        width = self.kernel.shape[1]
+        if width % self.gates:
+            raise ModelFormatError(f"{c}: a kernel of shape {list(self.kernel.shape)} does not have {self.gates} gates")
+        self.units = width // self.gates
+        self.recurrent = c.weight("recurrent_kernel", (self.units, width))
+        self.bias = self._input_bias()
+
+    def _input_bias(self) -> Tensor | None:
+        return self.c.weight("bias", (self.kernel.shape[1],)) if self.c.has("bias") else None
+
+    def project(self, x: Tensor) -> Tensor:
+        flat = self.b.reshape(x, [-1, self.kernel.shape[0]]) if x.rank > 2 else x
+        result = self.b.matmul(flat, self.kernel)
+        if self.bias is not None:
+            result = self.b.bias_add(result, self.bias)
+        return self.b.reshape(result, [*self.b.sizes(x)[:-1], self.kernel.shape[1]]) if x.rank > 2 else result
+
+    def inner(self, x: Tensor) -> Tensor:
+        return activate(self.c, x, self.c.get("activation", "tanh"))
+
+    def gate(self, x: Tensor, default: str) -> Tensor:
+        return activate(self.c, x, self.c.get("recurrent_activation", default))
+
+
+class SimpleCell(_MatrixCell):
+    """h' = activation(x W + b + h U)."""
+
+    def step(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[Tensor]]:
+        """Output and new state."""
+        h = states[0]
+        z = x if h is None else self.b.add_(x, self.b.matmul(h, self.recurrent))
+        out = self.inner(z)
+        return out, [out]
+
+
+class LSTMCell(_MatrixCell):
+    """Gates in the order input, forget, candidate, output."""
+
+    gates = 4
+    state_count = 2
+
+    def step(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[Tensor]]:
+        """Output and new states h and c."""
+        b = self.b
+        h, carry = states
+        z = x if h is None else b.add_(x, b.matmul(h, self.recurrent))
+        default = "sigmoid" if self.c.keras3 else "hard_sigmoid"
+        into, forget, candidate, out = b.split(z, 4, -1)
+        fresh = b.mul(self.gate(into, default), self.inner(candidate))
+        if carry is not None:
+            fresh = b.add_(b.mul(self.gate(forget, default), carry), fresh)
+        result = b.mul(self.gate(out, default), self.inner(fresh))
+        return result, [result, fresh]
+
+
+class GRUCell(_MatrixCell):
+    """Gates in the order update, reset, candidate; ``reset_after`` resets behind the matrix, with a bias of its own."""
+
+    gates = 3
+
+    def _input_bias(self) -> Tensor | None:
+        c = self.c
+        self.recurrent_bias: Tensor | None = None
+        bias = c.array("bias") if c.has("bias") else None
+        # Files of before the option have a vector of biases and no key.
+        self.reset_after = c.flag("reset_after", bias is not None and bias.ndim == 2)
+        width = self.kernel.shape[1]
+        if bias is None:
+            return None
+        if not self.reset_after:
+            return c.weight("bias", (width,))
+        if bias.shape != (2, width):
+            raise ModelFormatError(f"{c}: bias has shape {list(bias.shape)}, expected {[2, width]} with reset_after")
+        self.recurrent_bias = c.constant("recurrent_bias", bias[1])
+        return c.constant("bias", bias[0])
+
+    def step(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[Tensor]]:
+        """Output and new state."""
+        b, h = self.b, states[0]
+        default = "sigmoid" if self.c.keras3 else "hard_sigmoid"
+        if self.reset_after:
+            out = self._after(x, h, default)
+        else:
+            both, candidate = self._halves(x)
+            gates = both
+            if h is not None:
+                first, _ = self._recurrent_halves()
+                gates = b.add_(both, b.matmul(h, first))
+            update, reset = b.split(self.gate(gates, default), 2, -1)
+            if h is not None:
+                candidate = b.add_(candidate, b.matmul(b.mul(reset, h), self._recurrent_halves()[1]))
+            out = self._mixed(update, h, self.inner(candidate))
+        return out, [out]
+
+    def _after(self, x: Tensor, h: State, default: str) -> Tensor:
+        b = self.b
+        x_update, x_reset, x_candidate = b.split(x, 3, -1)
+        inner = None if h is None else b.matmul(h, self.recurrent)
+        if self.recurrent_bias is not None:
+            inner = b.bias_add(inner, self.recurrent_bias) if inner is not None else self.recurrent_bias
+        if inner is None:
+            return self._mixed(self.gate(x_update, default), h, self.inner(x_candidate))
+        h_update, h_reset, h_candidate = b.split(inner, 3, -1)
+        update = self.gate(b.add_(x_update, h_update), default)
+        reset = self.gate(b.add_(x_reset, h_reset), default)
+        return self._mixed(update, h, self.inner(b.add_(x_candidate, b.mul(reset, h_candidate))))
+
+    def _mixed(self, update: Tensor, h: State, fresh: Tensor) -> Tensor:
+        b = self.b
+        kept = b.mul(b.sub(1.0, update), fresh)
+        return kept if h is None else b.add_(b.mul(update, h), kept)
+
+    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        cut = 2 * self.units
+        return (
+            self.b.strided_slice(x, [*[slice(None)] * (x.rank - 1), slice(None, cut)]),
+            self.b.strided_slice(x, [*[slice(None)] * (x.rank - 1), slice(cut, None)]),
+        )
+
+    def _recurrent_halves(self) -> tuple[Tensor, Tensor]:
+        array, cut = self.c.array("recurrent_kernel"), 2 * self.units
+        return (
+            self.c.constant("recurrent_gates", array[:, :cut]),
+            self.c.constant("recurrent_candidate", array[:, cut:]),
+        )
+
+
+class StackedCells:
+    """Cells one after the other; their states in a row."""
+
+    def __init__(self, c: Call) -> None:
+        """The cells of a StackedRNNCells layer."""
+        self.cells = [cell_of(c, child) for child in c.node.children.values()]
+        if not self.cells:
+            raise ModelFormatError(f"{c} has no cells")
+        self.state_count = sum(cell.state_count for cell in self.cells)
+
+    def project(self, x: Tensor) -> Tensor:
+        """The first cell's part that needs no state."""
+        return self.cells[0].project(x)
+
+    def step(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[Tensor]]:
+        """The last cell's output and the new states of all."""
+        new: list[Tensor] = []
+        for i, cell in enumerate(self.cells):
+            given = states[len(new) : len(new) + cell.state_count]
+            x, more = cell.step(cell.project(x) if i else x, given)
+            new += more
+        return x, new
+
+
+_CELLS: dict[str, Any] = {
+    "SimpleRNN": SimpleCell, "SimpleRNNCell": SimpleCell, "LSTM": LSTMCell, "LSTMCell": LSTMCell,
+    "GRU": GRUCell, "GRUCell": GRUCell, "StackedRNNCells": StackedCells,
+}  # fmt: skip
+
+
+def cell_of(c: Call, node: LayerNode) -> Cell:
+    """The cell that a layer is or has; its weights are constants below the layer's scope."""
+    own = Call(c.context, node, c.inputs)
+    class_name = node.row.class_name if node.row is not None else node.class_name
+    if class_name not in _CELLS:
+        raise UnsupportedOpError(
+            f"layer {node.path!r}: cells of class {node.class_name!r} are not supported; "
+            "SimpleRNNCell, GRUCell, LSTMCell and StackedRNNCells are"
+        )
+    with c.b.scope(node.name if node is not c.node else class_name.lower().removesuffix("cell") + "_cell"):
+        cell: Cell = _CELLS[class_name](own)
+    return cell
+
+
+def unrolled(
+    c: Call, cell: Cell, x: Tensor, states: Sequence[State], mask: Tensor | None, zero_output: bool
+) -> list[Tensor]:
+    """What a recurrent layer returns: output or outputs, then the states if ``return_state`` says so.
+
+    Where the mask does not hold, output and states stay as they were; outputs are 0 there with ``zero_output``.
+    """
+    b = c.b
+    steps = c.known(x, 1, "the number of time steps, over which it is unrolled,")
+    if steps == 0:
+        raise ModelFormatError(f"{c}: a sequence of no steps")
+    parts = b.unpack(cell.project(x), 1)
+    holds: list[Tensor | None] = [None] * steps
+    if mask is not None:
+        holds = list(b.unpack(b.cast(mask, "bool"), 1))
+    order = range(steps)
+    if c.flag("go_backwards"):
+        order = range(steps - 1, -1, -1)
+    current: list[State] = list(states)
+    last: Tensor | None = None
+    outputs: list[Tensor] = []
+    for i in order:
+        output, new = cell.step(parts[i], current)
+        hold = holds[i]
+        shown = output
+        if hold is not None:
+            kept = _kept(c, hold, output, last)
+            if zero_output:
+                shown = _kept(c, hold, output, None)
+            alike = {output.edge: kept}
+            new = [
+                alike[state.edge] if state.edge in alike and _same(before, last) else _kept(c, hold, state, before)
+                for state, before in zip(new, current, strict=True)
+            ]
+            output = kept
+        last, current = output, list(new)
+        outputs.append(shown if zero_output else output)
+    result = b.pack(outputs, 1) if c.flag("return_sequences") else outputs[-1]
+    if not c.flag("return_state"):
+        return [result]
+    return [result, *(state for state in current if state is not None)]
+
+
+def _same(a: State, b: State) -> bool:
+    return (a is None and b is None) or (a is not None and b is not None and a.edge == b.edge)
+
+
+def _kept(c: Call, hold: Tensor, new: Tensor, before: State) -> Tensor:
+    """``new`` where the mask holds, else what was before (zeros at the start)."""
+    condition = hold
+    while condition.rank < new.rank:
+        condition = c.b.expand(condition, -1)
+    return c.b.select(condition, new, before if before is not None else c.b.unary("ZerosLike", new))
+
+
+def _initial(c: Call, cell: Cell) -> list[State]:
+    """The states that the layer is called with, else zeros."""
+    given = list(c.inputs[1 : 1 + cell.state_count])
+    stated = c.kwargs.get("initial_state")
+    if stated is not None and not given:
+        given = list(stated) if isinstance(stated, (list, tuple)) else [stated]
+    if not given:
+        return [None] * cell.state_count
+    if len(given) != cell.state_count:
+        raise ModelFormatError(f"{c} has {cell.state_count} states, got {len(given)}")
+    return list(given)
+
+
+def _run(c: Call, cell: Cell) -> list[Tensor]:
+    x = c.x
+    if c.flag("time_major"):
+        raise c.unsupported("time_major is not supported", "put the batch first")
+    mask = c.kwargs["mask"] if isinstance(c.kwargs.get("mask"), Tensor) else x.mask
+    results = unrolled(c, cell, x, _initial(c, cell), mask, c.flag("zero_output_for_mask"))
+    return [results[0].masked(mask if c.flag("return_sequences") else None), *results[1:]]
+
+
+@layer("SimpleRNN", "LSTM", "GRU", weights=_WEIGHTS, masking="own")
+def recurrent(c: Call) -> list[Tensor]:
+    """A layer that is its own cell; x (batch, time, features)."""
+    c.rank(3)
+    return _run(c, cell_of(c, c.node))
+
+
+def _cell_of_config(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    cell = config.get("cell")
+    # A list of cells is a stack of them.
+    if isinstance(cell, list):
+        cell = {"class_name": "StackedRNNCells", "config": {"name": "stacked_rnn_cells", "cells": cell}}
+    return {"cell": cell} if isinstance(cell, Mapping) else {}
+
+
+@layer("RNN", children=_cell_of_config, masking="own")
+def rnn(c: Call) -> list[Tensor]:
+    """A layer around any cell."""
+    if "cell" not in c.node.children:
+        raise c.wrong("cell", "a cell", c.get("cell"))
+    return _run(c, cell_of(c, c.node.children["cell"]))
+
+
+def _cells_of_config(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    cells = config.get("cells", [])
+    return {f"cell_{i}": cell for i, cell in enumerate(cells)} if isinstance(cells, list) else {}
+
+
+@layer("SimpleRNNCell", "LSTMCell", "GRUCell", weights=_WEIGHTS, takes=None)
+def cell_alone(c: Call) -> list[Tensor]:
+    """A cell called as a layer: inputs and states, output and new states."""
+    return _single_step(c)
+
+
+@layer("StackedRNNCells", children=_cells_of_config, takes=None)
+def stacked_alone(c: Call) -> list[Tensor]:
+    """Stacked cells called as a layer."""
+    return _single_step(c)
+
+
+def _single_step(c: Call) -> list[Tensor]:
+    cell = cell_of(c, c.node)
+    output, states = cell.step(cell.project(c.x), _initial(c, cell))
+    return [output, *states]
