@@ -118,7 +118,9 @@ def layer_name(layer: Config) -> str:
 def inner_layer(layer: Config) -> Config | None:
     """The layer that a wrapper (TimeDistributed, Bidirectional) holds; None for other layers."""
     inner = layer["config"].get("layer")
-    return inner if isinstance(inner, dict) and "class_name" in inner and isinstance(inner.get("config"), dict) else None
+    return (
+        inner if isinstance(inner, dict) and "class_name" in inner and isinstance(inner.get("config"), dict) else None
+    )
 
 
 def leaves_of(model: Config, path: LayerPath = (), trainable: bool = True) -> Iterator[Leaf]:

@@ -27,7 +27,12 @@ _VARIABLES: dict[str, str] = {
 }
 _BY_CLASS = {name: names.split() for classes, names in _VARIABLES.items() for name in classes.split()}
 _CELL_OWNERS = frozenset(["SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"])
-_ATTENTION_PARTS = {"query": "query_dense", "key": "key_dense", "value": "value_dense", "attention_output": "output_dense"}
+_ATTENTION_PARTS = {
+    "query": "query_dense",
+    "key": "key_dense",
+    "value": "value_dense",
+    "attention_output": "output_dense",
+}
 # Other names of the same variable: Keras 3's and those of plain RNN cells.
 _SYNONYMS = {"DepthwiseConv1D": {"kernel": "depthwise_kernel"}, "DepthwiseConv2D": {"kernel": "depthwise_kernel"}}
 _NOT_TRAINED = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count"})
