@@ -19,7 +19,7 @@ from tfgl.errors import ModelFormatError
 from .protobuf_schema import message_class
 from .table_file import varint
 
-_LARGE_BYTES = 1 << 20
+LARGE_BYTES = 1 << 20
 _MAX_TEXT_BYTES = 1 << 28
 _MAX_DEPTH = 64
 # Wire types: a number, 8 bytes, a length and bytes, 4 bytes.
@@ -29,13 +29,12 @@ _NUMBER, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 class MessageFile:
     """A parsed message, and where the bytes lie that were left in its file."""
 
-    def __init__(self, path: Path, name: str, *, large_bytes: int = _LARGE_BYTES) -> None:
-        """Parses ``path`` as message ``name`` (a ``.pbtxt`` as text); byte fields over ``large_bytes`` stay there.
+    def __init__(self, path: Path, name: str) -> None:
+        """Parses ``path`` as message ``name`` (a ``.pbtxt`` as text); byte fields over 1 MiB stay there.
 
         Raises ModelFormatError when the file is missing, cut off or something else.
         """
         self.path = path
-        self._large_bytes = large_bytes
         self._token = secrets.token_bytes(16)
         self._places: list[tuple[int, int]] = []
         try:
@@ -73,7 +72,7 @@ class MessageFile:
 
     def _cut(self, file: BinaryIO, start: int, end: int, descriptor: Any, depth: int) -> bytes:
         """The bytes of a message from ``start`` to ``end``, its large byte fields replaced by tokens."""
-        if end - start <= self._large_bytes or depth > _MAX_DEPTH:
+        if end - start <= LARGE_BYTES or depth > _MAX_DEPTH:
             return self._bytes(file, start, end)
         parts: list[bytes] = []
         at = start
@@ -88,14 +87,14 @@ class MessageFile:
                 field = descriptor.fields_by_number.get(key >> 3)
                 if value_end > end:
                     raise self._damaged(at)
-                if length > self._large_bytes and field is not None and field.type == field.TYPE_BYTES:
+                if length > LARGE_BYTES and field is not None and field.type == field.TYPE_BYTES:
                     self._places.append((value_at, length))
                     value = self._token + (len(self._places) - 1).to_bytes(8, "little")
                     parts += [head[: _key_bytes(head)], bytes([len(value)]), value]
-                elif length > self._large_bytes and field is not None and field.message_type is not None:
+                elif length > LARGE_BYTES and field is not None and field.message_type is not None:
                     value = self._cut(file, value_at, value_end, field.message_type, depth + 1)
                     parts += [head[: _key_bytes(head)], _encoded(len(value)), value]
-                elif length <= self._large_bytes or field is not None:
+                elif length <= LARGE_BYTES or field is not None:
                     parts.append(self._bytes(file, at, value_end))
                 # A large field that no reader knows (debug information) is left out.
                 at = value_end
