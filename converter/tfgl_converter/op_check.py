@@ -1,0 +1,83 @@
+"""Which ops of a graph TensorFlow.js lacks: how many, where, and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tfgl.errors import UnsupportedOpError
+from tfgl.ir.graph import Graph, Node
+
+from .passes.op_rewrites import rewritten_ops
+from .tfjs_ops import DEBUG_OPS, TFJS_OPS
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class UnsupportedOp:
+    """An op that TensorFlow.js lacks: its nodes, the first of them, the scope they lie in, and whether a rewrite exists.
+
+    >>> UnsupportedOp("Lgamma", 2, "model/lgamma", "model", False).describe()
+    "Lgamma (2 nodes, the first 'model/lgamma' in 'model'; no rewrite is known)"
+    """
+
+    op: str
+    count: int
+    first: str
+    scope: str
+    has_rewrite: bool
+
+    def describe(self) -> str:
+        """One phrase for people."""
+        nodes = f"{self.count} node{'' if self.count == 1 else 's'}, the first {self.first!r}"
+        scope = f" in {self.scope!r}" if self.scope else ""
+        hint = "its rewrite needs constants or shapes that this model does not state" if self.has_rewrite else (
+            "no rewrite is known"
+        )
+        return f"{self.op} ({nodes}{scope}; {hint})"
+
+
+def unsupported_ops(graph: Graph, *, strip_debug_ops: bool = True) -> list[UnsupportedOp]:
+    """The ops of ``graph`` and its functions that TensorFlow.js lacks, by name.
+
+    >>> graph = Graph({"x": Node("x", "Placeholder"), "a/y": Node("a/y", "Digamma")})
+    >>> [(found.op, found.scope) for found in unsupported_ops(graph)]
+    [('Digamma', 'a')]
+    """
+    known: Collection[str] = TFJS_OPS | DEBUG_OPS if strip_debug_ops else TFJS_OPS
+    found: dict[str, list[tuple[str, Node]]] = {}
+    places = [("", graph), *((f"{name}/", function.graph) for name, function in graph.functions.items())]
+    for prefix, part in places:
+        for node in part.nodes.values():
+            if node.op not in known:
+                found.setdefault(node.op, []).append((prefix, node))
+    rewrites = rewritten_ops()
+    return [
+        UnsupportedOp(op, len(nodes), nodes[0][0] + nodes[0][1].name, _scope(nodes), op in rewrites)
+        for op, nodes in sorted(found.items())
+    ]
+
+
+def _scope(nodes: Sequence[tuple[str, Node]]) -> str:
+    prefix, node = nodes[0]
+    return (prefix + node.name).rpartition("/")[0]
+
+
+def check_ops(graph: Graph, *, strip_debug_ops: bool = True) -> None:
+    """Raise UnsupportedOpError, which describes each of them, when ``graph`` has ops that TensorFlow.js lacks.
+
+    >>> check_ops(Graph({"x": Node("x", "Lgamma")}))
+    Traceback (most recent call last):
+    tfgl.errors.UnsupportedOpError: TensorFlow.js lacks 1 op of this model: Lgamma (1 node, the first 'x'; ...
+    """
+    found = unsupported_ops(graph, strip_debug_ops=strip_debug_ops)
+    if not found:
+        return
+    shown = "; ".join(op.describe() for op in found[:_SHOWN])
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    count = f"{len(found)} op{'' if len(found) == 1 else 's'}"
+    raise UnsupportedOpError(
+        f"TensorFlow.js lacks {count} of this model: {shown}{more}. --skip_op_check converts it all the same, for a "
+        "runtime where you register them"
+    )
