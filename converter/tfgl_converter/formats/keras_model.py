@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfgl.io import WeightSpec
+
 from .lazy_array import LazyArray
 
 Config = dict[str, Any]
@@ -14,7 +16,7 @@ LayerPath = tuple[str, ...]
 MODEL_CLASSES = frozenset({"Functional", "Model", "Sequential"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KerasWeight:
     """One weight of a layer.
 
@@ -38,7 +40,7 @@ class KerasModel:
     file of weights alone. ``topology`` is what the file itself says, as a layers model's ``modelTopology`` holds
     it (None: nothing but weights). ``weights`` maps the name of a layer of the outermost model to its weights,
     those of models nested in it included, in the file's order. ``keras_version`` and ``backend`` are the file's
-    words, None when it has none.
+    words, None when it has none. ``quantized`` says how weights were stored, by name, where they were quantised.
     """
 
     config: Config | None
@@ -50,6 +52,7 @@ class KerasModel:
     backend: str | None = None
     optimizer_weights: list[KerasWeight] = field(default_factory=list)
     user_defined_metadata: Config | None = None
+    quantized: dict[str, WeightSpec] = field(default_factory=dict)
 
     def layer_weights(self) -> dict[LayerPath, dict[str, LazyArray]]:
         """The weights of each layer by the path of that layer, then by ``variable``.

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from tfgl.errors import ModelFormatError
 
@@ -97,7 +97,8 @@ def _entry(entries: dict[str, zipfile.ZipInfo], name: str, limit: int, where: st
     expansion = entry.file_size / max(entry.compress_size, 1)
     if entry.file_size > limit or (entry.file_size > _UNSUSPICIOUS_BYTES and expansion > _MAX_EXPANSION):
         raise ModelFormatError(
-            f"{where}: the zip's entry {name!r} would expand from {entry.compress_size} to {entry.file_size} bytes; refused"
+            f"{where}: the zip's entry {name!r} would expand from {entry.compress_size} to {entry.file_size} bytes; "
+            "refused"
         )
     return entry
 
@@ -117,12 +118,12 @@ def _weights_stream(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo
             with archive.open(entry) as stream:
                 while stream.read(1 << 20):
                     pass
-            return _Window(where, _data_offset(where, entry), entry.file_size)
+            return cast(BinaryIO, _Window(where, _data_offset(where, entry), entry.file_size))
         unpacked = tempfile.TemporaryFile(prefix="tfgl-")  # noqa: SIM115
         try:
             with archive.open(entry) as stream:
                 shutil.copyfileobj(stream, unpacked, 1 << 20)
-            return unpacked  # type: ignore[return-value]
+            return unpacked
         except BaseException:
             unpacked.close()
             raise

@@ -110,8 +110,8 @@ def canonical_variable(layer: Config, parts: list[str]) -> str:
 def layers_model_variable(layer: Config, variable: str) -> str:
     """What TensorFlow.js calls a variable after the layer's name.
 
-    >>> bidirectional = {"class_name": "Bidirectional", "config": {"layer": {"class_name": "GRU", "config": {"name": "g"}}}}
-    >>> layers_model_variable(bidirectional, "backward/bias")
+    >>> gru = {"class_name": "GRU", "config": {"name": "g"}}
+    >>> layers_model_variable({"class_name": "Bidirectional", "config": {"layer": gru}}, "backward/bias")
     'backward_g/bias'
     >>> layers_model_variable({"class_name": "RNN", "config": {}}, "cells/1/bias")
     'RNNCell_1/bias'

@@ -29,7 +29,8 @@ def assign_by_name(
     >>> import numpy as np
     >>> value = LazyArray((), np.dtype("float32"), lambda: np.zeros((), np.float32), "here")
     >>> dense = {"class_name": "Dense", "config": {"name": "d", "use_bias": False}}
-    >>> found = assign_by_name({"class_name": "Sequential", "config": {"layers": [dense]}}, {"": [("d/kernel", value)]}, "f")
+    >>> model = {"class_name": "Sequential", "config": {"layers": [dense]}}
+    >>> found = assign_by_name(model, {"": [("d/kernel", value)]}, "f")
     >>> found["d"][0].layer, found["d"][0].variable
     (('d',), 'kernel')
     """
@@ -88,10 +89,8 @@ def _variables(leaf: Leaf, weights: Sequence[Named]) -> list[str]:
     guessed = []
     for name, _ in weights:
         parts = name.split("/")
-        if leaf.path[-1] in parts[:-1]:
-            parts = parts[parts.index(leaf.path[-1]) + 1 :]
-        else:
-            parts = parts[-1:]
+        named = leaf.path[-1] in parts[:-1]
+        parts = parts[parts.index(leaf.path[-1]) + 1 :] if named else parts[-1:]
         guessed.append(canonical_variable(leaf.layer, parts))
     known = variable_names(leaf.layer)
     if known is not None and len(known) == len(guessed) and set(known) != set(guessed):

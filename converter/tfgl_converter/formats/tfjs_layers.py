@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfgl.errors import ModelFormatError
-from tfgl.io import ModelArtifacts, Source, check_format, read_artifacts
+from tfgl.io import ModelArtifacts, Source, WeightSpec, check_format, read_artifacts
 
 from .keras_config import normalized
 from .keras_model import Config, KerasModel, KerasWeight
@@ -43,8 +43,14 @@ def keras_model_of(artifacts: ModelArtifacts) -> KerasModel:
     optimizer = [KerasWeight(name, value, ("optimizer",), name) for name, value in named if name in optimizer_names]
     topology = artifacts.model_topology
     if topology is None:
-        return KerasModel(None, assign_by_name(None, {"": own}, where), where, optimizer_weights=optimizer,
-                          user_defined_metadata=artifacts.user_defined_metadata)  # fmt: skip
+        return KerasModel(
+            None,
+            assign_by_name(None, {"": own}, where),
+            where,
+            optimizer_weights=optimizer,
+            user_defined_metadata=artifacts.user_defined_metadata,
+            quantized=_quantized(artifacts),
+        )
     inner = topology.get("model_config", topology)
     if not isinstance(inner, dict):
         raise ModelFormatError(f"{where}: 'model_config' must be an object; convert the model again")
@@ -66,6 +72,7 @@ def keras_model_of(artifacts: ModelArtifacts) -> KerasModel:
         backend=outer.get("backend"),
         optimizer_weights=optimizer,
         user_defined_metadata=artifacts.user_defined_metadata,
+        quantized=_quantized(artifacts),
     )
 
 
@@ -80,3 +87,7 @@ def _assigned(config: Config, weights: list[Named], where: str) -> dict[str, lis
 
 def _held(value: Array, origin: str) -> LazyArray:
     return LazyArray(tuple(value.shape), value.dtype, lambda: value, origin)
+
+
+def _quantized(artifacts: ModelArtifacts) -> dict[str, WeightSpec]:
+    return {spec.name: spec for spec in artifacts.weight_specs if spec.quantization is not None}
