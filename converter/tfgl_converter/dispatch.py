@@ -218,11 +218,13 @@ def _graph_model(job: _Job) -> None:
 
 
 def _layers(job: _Job) -> None:
-    from .keras_conversion import layers_model_of
+    from .keras_conversion import read_as_layers_model
 
     job.progress("reading")
-    artifacts, groups = layers_model_of(job.source, job.options.input_format, job.options.split_weights_by_layer)
-    _write_tfjs(job, _with_metadata(artifacts, job.metadata), None, groups)
+    model = read_as_layers_model(job.source, job.options.input_format)
+    job.done.warnings += [f"TensorFlow.js: {text}" for text in model.unsupported]
+    groups = model.groups if job.options.split_weights_by_layer else None
+    _write_tfjs(job, _with_metadata(model.artifacts, job.metadata), None, groups)
 
 
 def _back(job: _Job) -> None:

@@ -14,6 +14,7 @@ from tfgl.ir.rewrites import fold_batch_norms, fold_constants, fuse_activations,
 from .biases import normalize_biases
 from .clean_nodes import drop_control_inputs, remove_identities, strip_debug_ops
 from .common_subexpressions import merge_common_subexpressions
+from .default_attributes import fill_default_attributes
 from .fold_scales import fold_scales
 from .freeze_variables import freeze_variables
 from .fuse_prelu import fuse_prelu
@@ -34,10 +35,12 @@ def _shared(rewrite: SharedRewrite) -> Pass:
     def run(graph: Graph, context: PassContext) -> Rewritten:
         return Rewritten(*rewrite(graph, context.protected))
 
+    run.__doc__ = rewrite.__doc__
     return run
 
 
 def _fuse_operations(graph: Graph, context: PassContext) -> Rewritten:
+    """The graph with biases and activations behind them fused into convolutions and matrix products."""
     # TensorFlow.js ignores an activation that is fused without a bias.
     return Rewritten(*fuse_activations(graph, context.protected, need_bias=True))
 
@@ -51,6 +54,7 @@ WHOLE: dict[str, Pass] = {
     "lower_control_flow": lower_control_flow,
 }
 EACH: dict[str, Pass] = {
+    "default_attributes": fill_default_attributes,
     "prepare_constants": prepare_constants,
     "strip_debug_ops": strip_debug_ops,
     "drop_control_inputs": drop_control_inputs,
@@ -69,11 +73,13 @@ EACH: dict[str, Pass] = {
 }
 PASSES: dict[str, Pass] = {**WHOLE, **EACH}
 # Without these no model of variables and functions can be written.
-REQUIRED = ("open_signature", "inline_functions", "freeze_variables", "split_cases", "lower_control_flow", "prepare_constants", "prune")
+REQUIRED = ("open_signature", "inline_functions", "freeze_variables", "split_cases", "lower_control_flow",
+            "default_attributes", "prepare_constants", "prune")  # fmt: skip
 _CLEANING = ("fold_constants", "simplify", "common_subexpressions", "remove_identities", "prune")
 FREEZING = ("open_signature", "inline_functions", "freeze_variables", "split_cases", "lower_control_flow")
 ORDER: tuple[str, ...] = (
     *FREEZING,
+    "default_attributes",
     "prepare_constants",
     "strip_debug_ops",
     "drop_control_inputs",
@@ -81,6 +87,7 @@ ORDER: tuple[str, ...] = (
     "remove_identities",
     *_CLEANING,
     "rewrite_missing_ops",
+    "default_attributes",
     *_CLEANING,
     "fuse_prelu",
     "normalize_biases",

@@ -1,0 +1,88 @@
+"""Keras files and layers models: read by format, as a graph, as a layers model, and back into Keras files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfgl.errors import InvalidArgumentError, ModelFormatError
+
+from .formats.keras_model import KerasModel
+from .formats.source_model import SourceModel
+from .writers.layers_model import LayersModel, layers_model_of
+
+
+def read_keras(source: str | os.PathLike[str], input_format: str) -> KerasModel:
+    """The Keras model at ``source``: HDF5 for ``keras``, a .keras file for ``keras_keras``, else a layers model.
+
+    Raises ModelFormatError for a file that is damaged, or is of another format, which it names.
+    """
+    path = Path(os.fspath(source))
+    if input_format == "tfjs_layers_model":
+        from .formats.tfjs_layers import read_tfjs_layers
+
+        return read_tfjs_layers(path)
+    if input_format == "keras_saved_model":
+        raise ModelFormatError(
+            f"{path}: a Keras SavedModel becomes a graph model (--output_format=tfjs_graph_model); for a layers model "
+            "save it as .h5 or .keras from Keras"
+        )
+    if path.is_dir():
+        hint = "; it holds a SavedModel: --input_format=tf_saved_model" if (path / "saved_model.pb").exists() else ""
+        raise ModelFormatError(f"{path} is a folder, expected a Keras file{hint}")
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[:4] == b"PK\x03\x04":
+        # The original tells the two apart by the flag; the file says it itself.
+        from .formats.keras_v3 import read_keras_v3
+
+        return read_keras_v3(path)
+    from .formats.keras_hdf5 import read_keras_hdf5
+
+    return read_keras_hdf5(path)
+
+
+def read_keras_graph(source: str | os.PathLike[str], input_format: str) -> SourceModel:
+    """The graph of a Keras model, its weights as constants.
+
+    Raises ModelFormatError for files without a configuration, UnsupportedOpError for layers that have no ops.
+    """
+    from tfgl.keras import graph_of_keras
+
+    model = read_keras(source, input_format)
+    if model.config is None:
+        raise ModelFormatError(
+            f"{model.source} holds weights alone, no layers; a graph model needs the whole model (model.save in Keras)"
+        )
+    weights: dict[str, Mapping[str, Any]] = {
+        "/".join(path): {name: value.read for name, value in variables.items()}
+        for path, variables in model.layer_weights().items()
+    }
+    graph = graph_of_keras(model.config, weights, keras_version=model.keras_version)
+    version = f"keras v{model.keras_version}" if model.keras_version else ""
+    return SourceModel(graph, model.source, tensorflow_version=version)
+
+
+def read_as_layers_model(source: str | os.PathLike[str], input_format: str) -> LayersModel:
+    """The layers model of the Keras model at ``source``; errors as read_keras and layers_model_of raise them."""
+    return layers_model_of(read_keras(source, input_format))
+
+
+def write_keras(source: str | os.PathLike[str], target: Path, output_format: str) -> None:
+    """Write the layers model at ``source`` as a Keras file: HDF5 for ``keras``, .keras for ``keras_keras``."""
+    if output_format == "keras_saved_model":
+        raise InvalidArgumentError(
+            "a Keras SavedModel is written by TensorFlow alone: convert to keras_keras (or keras), load that in Keras "
+            "and call model.export"
+        )
+    model = read_keras(source, "tfjs_layers_model")
+    if output_format == "keras":
+        from .writers.keras_hdf5 import write_keras_hdf5
+
+        write_keras_hdf5(model, target)
+    else:
+        from .writers.keras_v3 import write_keras_v3
+
+        write_keras_v3(model, target)
