@@ -42,5 +42,5 @@ def test_outputs_are_those_of_tensorflow(path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_custom_layers_are_refused_by_name(name: str) -> None:
     config, weights, version = read_h5(ZOO / name / "model.h5")
-    with pytest.raises(UnsupportedOpError, match="sc' is of class 'heldout>Scale'.*SavedModel"):
+    with pytest.raises(UnsupportedOpError, match=r"sc' is of class 'heldout>Scale'.*SavedModel"):
         graph_of_keras(config, weights, keras_version=version)

@@ -164,9 +164,11 @@ class Builder:
 
     # Elementwise -----------------------------------------------------------------------------------------------
 
-    def unary(self, op: str, x: Tensor, dtype: str | None = None, **attrs: AttrValue) -> Tensor:
+    def unary(
+        self, op: str, x: Tensor, dtype: str | None = None, *, name: str | None = None, **attrs: AttrValue
+    ) -> Tensor:
         """An op that keeps the shape."""
-        return self.add(op, [x], x.shape, dtype, **attrs)
+        return self.add(op, [x], x.shape, dtype, name=name, **attrs)
 
     def binary(self, op: str, a: Operand, b: Operand) -> Tensor:
         """An op of two broadcast operands; a number becomes a constant of the other's dtype."""
@@ -388,8 +390,11 @@ class Builder:
         axis = axis % x.rank
         shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
         types: dict[str, AttrValue] = {
-            "Tparams": DataType(x.dtype), "Tindices": DataType(indices.dtype), "Taxis": DataType("int32"), "batch_dims": 0
-        }  # fmt: skip
+            "Tparams": DataType(x.dtype),
+            "Tindices": DataType(indices.dtype),
+            "Taxis": DataType("int32"),
+            "batch_dims": 0,
+        }
         key = self.unique("GatherV2")
         self.nodes[key] = Node(key, "GatherV2", (x.edge, indices.edge, self.integers(axis).edge), (), types)
         return Tensor(Edge(key), shape, x.dtype)
@@ -429,7 +434,9 @@ class Builder:
             for label, size in zip(term, x.shape, strict=True):
                 if sizes.get(label, -1) == -1:
                     sizes[label] = size
-        return self.add("Einsum", tensors, [sizes[label] for label in right], equation=equation.encode(), N=len(tensors))
+        return self.add(
+            "Einsum", tensors, [sizes[label] for label in right], equation=equation.encode(), N=len(tensors)
+        )
 
     def bias_add(self, x: Tensor, bias: Tensor) -> Tensor:
         """x plus a vector along its last axis."""
@@ -455,4 +462,3 @@ def broadcast(a: Sequence[int], b: Sequence[int]) -> Shape:
         else:
             raise ModelFormatError(f"shapes {list(a)} and {list(b)} do not broadcast")
     return tuple(shape)
-

@@ -44,15 +44,21 @@ class Call:
     """One call of a layer."""
 
     def __init__(
-        self, context: Context, node: LayerNode, inputs: Sequence[Tensor], kwargs: Mapping[str, Any] | None = None
+        self,
+        context: Context,
+        node: LayerNode,
+        inputs: Sequence[Tensor],
+        kwargs: Mapping[str, Any] | None = None,
+        args: Nested = None,
     ) -> None:
-        """A call of ``node`` with its input tensors and what else it is called with."""
+        """A call of ``node`` with its input tensors and named arguments; ``args`` is all that came without a name."""
         self.context = context
         self.b = context.builder
         self.node = node
         self.config = node.config
         self.inputs = list(inputs)
         self.kwargs = dict(kwargs or {})
+        self.args = list(args) if isinstance(args, (list, tuple)) else self.inputs
 
     def __str__(self) -> str:
         return f"layer {self.node.path!r} ({self.node.class_name})"
@@ -209,8 +215,8 @@ def call_layer(
     row = node.row
     if row is None:
         raise UnsupportedOpError(f"layer {node.path!r} ({node.class_name}) has no layers and no ops of its own")
-    call = Call(context, node, inputs, kwargs)
-    if not inputs or (row.takes is not None and len(inputs) < row.takes):
+    call = Call(context, node, inputs, kwargs, args)
+    if len(inputs) < (row.takes or 0) or not (inputs or tensors_of(call.kwargs)):
         raise ModelFormatError(f"{call} takes {row.takes or 'some'} inputs, got {len(inputs)}")
     try:
         with context.builder.scope(node.name):

@@ -76,7 +76,8 @@ def graph_of_keras(
         result = builder.unary("Identity", tensor)
         outputs[key] = TensorInfo(f"{result.edge.node}:0", DataType(tensor.dtype), tensor.shape)
     inputs = {
-        name: TensorInfo(f"{tensor.edge.node}:0", DataType(tensor.dtype), tensor.shape) for name, tensor in feeds.items()
+        name: TensorInfo(f"{tensor.edge.node}:0", DataType(tensor.dtype), tensor.shape)
+        for name, tensor in feeds.items()
     }
     return builder.graph(Signature(inputs, {key: outputs[key] for key in keys}))
 
@@ -157,9 +158,7 @@ def _input_of(layer: LayerNode) -> tuple[tuple[int, ...], str] | None:
     return shape, dtype
 
 
-def _placeholders(
-    builder: Builder, root: LayerNode, shapes: Mapping[str, Sequence[int | None]]
-) -> dict[str, Tensor]:
+def _placeholders(builder: Builder, root: LayerNode, shapes: Mapping[str, Sequence[int | None]]) -> dict[str, Tensor]:
     specs = input_layers(root)
     unknown = set(shapes) - set(specs)
     if unknown:
@@ -203,9 +202,7 @@ def _functional(context: Context, node: LayerNode, feeds: Mapping[str, Tensor]) 
         calls[name] = [] if name in feeds else calls_of(child.entry, f"layer {child.path!r}")
     ends = endpoints(node.config.get("output_layers"), f"{place}, output_layers")
     first = _first_indices(calls, entries, references_of(ends))
-    done: dict[tuple[str, int], list[Tensor]] = {
-        (name, first.get(name, 0)): [tensor] for name, tensor in feeds.items()
-    }
+    done: dict[tuple[str, int], list[Tensor]] = {(name, first.get(name, 0)): [tensor] for name, tensor in feeds.items()}
     # Each call runs once all it reads is there.
     waiting: dict[tuple[str, int], list[tuple[str, int]]] = {}
     missing: dict[tuple[str, int], int] = {}
@@ -243,9 +240,7 @@ def _labelled(ends: Any) -> list[tuple[str | None, Reference]]:
     return [(None, reference) for reference in references_of(ends)]
 
 
-def _first_indices(
-    calls: Mapping[str, list[LayerCall]], entries: Mapping[str, LayerNode], ends: Any
-) -> dict[str, int]:
+def _first_indices(calls: Mapping[str, list[LayerCall]], entries: Mapping[str, LayerNode], ends: Any) -> dict[str, int]:
     """The index of each layer's first call.
 
     A model counts the call that made it as call 0 in Keras 2 and TensorFlow.js, and not in Keras 3. As every

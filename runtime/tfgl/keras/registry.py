@@ -126,7 +126,7 @@ def row_of(class_name: str, name: str = "", package: str | None = None) -> Row:
     known = rows().get(_RENAMED.get(class_name, class_name))
     if known is not None and package is None:
         return known
-    if class_name in ("Lambda", "TFOpLambda", "SlicingOpLambda"):
+    if class_name == "Lambda":
         raise UnsupportedOpError(
             f"{where} is a {class_name}: it holds Python code, which is never run; replace it by layers of Keras "
             "(Rescaling, Activation, Multiply, ...), or convert a SavedModel, which holds its ops"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ Array = np.ndarray[Any, Any]
 # Arrays, or (weight name, array) pairs, in Keras's order, or by name; an array may be a function that reads it.
 Arrays = Sequence[Any] | Mapping[str, Any]
 _DEEPEST = 64
+_OPERATIONS = re.compile(r"keras(\.src)?\.ops\b")
 
 
 class LayerNode:
@@ -27,6 +29,9 @@ class LayerNode:
     def __init__(self, entry: Mapping[str, Any], parents: tuple[str, ...] = (), name: str | None = None) -> None:
         """The tree below a layer's entry; UnsupportedOpError for classes that have no row."""
         self.class_name, self.config = layer_parts(entry, "/".join(parents) or "the model")
+        if _OPERATIONS.match(str(entry.get("module") or "")):
+            # A function of keras.ops in a model's graph; some are called as layers are.
+            self.config["operation"], self.class_name = self.class_name, "Operation"
         self.entry = entry
         self.name = name or str(self.config.get("name") or self.class_name.lower())
         self.path = "/".join([*parents, self.name])
@@ -39,7 +44,6 @@ class LayerNode:
             self.row = row_of(self.class_name, self.path, _foreign(registered))
         self.own: list[Weight] = [] if self.row is None else self.row.weight_list(self.config)
         self.children: dict[str, LayerNode] = {}
-        # Paths start below the outermost model, as the names of weights do.
         inside = (*parents, self.name)
         if self.is_model:
             listed = self.config["layers"]

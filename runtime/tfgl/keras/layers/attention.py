@@ -35,7 +35,9 @@ def _attended(c: Call, scores: Tensor, query: Tensor, value: Tensor) -> list[Ten
     """Softmax of scores (batch, query, value) under the masks, times the values."""
     b = c.b
     given = c.kwargs.get("mask")
-    masks = [m if isinstance(m, Tensor) else None for m in given] if isinstance(given, list) else [query.mask, value.mask]
+    masks = (
+        [m if isinstance(m, Tensor) else None for m in given] if isinstance(given, list) else [query.mask, value.mask]
+    )
     hidden: Tensor | None = None
     if masks[1] is not None:
         hidden = b.expand(b.cast(masks[1], "bool"), -2)
@@ -100,7 +102,7 @@ def multi_head_attention(c: Call) -> list[Tensor]:
     b = c.b
     query, value, key = _query_value_key(c)
     axes = c.get("attention_axes")
-    if axes is not None and list(np.atleast_1d(axes)) not in ([1], [-2]) or query.rank != 3 or value.rank != 3:
+    if (axes is not None and list(np.atleast_1d(axes)) not in ([1], [-2])) or query.rank != 3 or value.rank != 3:
         raise c.unsupported(
             f"attention axes {axes} of shape {list(query.shape)} are not supported", "(batch, steps, features) is"
         )

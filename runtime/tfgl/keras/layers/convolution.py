@@ -92,7 +92,9 @@ def _kernel_input(c: Call, x: Tensor, array: Any) -> int:
     return groups
 
 
-def _grouped(c: Call, x: Tensor, array: Any, windows: _Windows, strides: Sequence[int], dilations: Sequence[int]) -> Tensor:
+def _grouped(
+    c: Call, x: Tensor, array: Any, windows: _Windows, strides: Sequence[int], dilations: Sequence[int]
+) -> Tensor:
     """A convolution in groups, which TensorFlow.js has not: depthwise where it is that, else one for each group."""
     b, groups = c.b, _kernel_input(c, x, array)
     op = "Conv3D" if x.rank == 5 else "Conv2D"
@@ -135,7 +137,9 @@ def conv3d(c: Call) -> Tensor:
     return _finished(c, _grouped(c, x, c.array("kernel"), windows, windows.strides, windows.dilations))
 
 
-def _depthwise(c: Call, x: Tensor, array: Any, windows: _Windows, strides: Sequence[int], dilations: Sequence[int]) -> Tensor:
+def _depthwise(
+    c: Call, x: Tensor, array: Any, windows: _Windows, strides: Sequence[int], dilations: Sequence[int]
+) -> Tensor:
     kernel = c.constant("depthwise_kernel", array)
     if x.shape[-1] not in (-1, array.shape[-2]):
         raise ModelFormatError(f"{c}: a kernel of shape {list(array.shape)} does not fit {x.shape[-1]} channels")
@@ -191,8 +195,8 @@ def transposed_size(
 ) -> int:
     """The size that a transposed convolution makes of ``size``.
 
-    >>> transposed_size(4, 3, 2, "same", None), transposed_size(4, 3, 2, "same", 1), transposed_size(4, 3, 2, "valid", None)
-    (8, 8, 9)
+    >>> transposed_size(4, 3, 2, "same", None), transposed_size(4, 3, 2, "same", 0)
+    (8, 7)
     """
     extent = window + (window - 1) * (dilation - 1)
     if output_padding is None:

@@ -42,9 +42,7 @@ def _pooled(c: Call, op: str, count: int) -> Tensor:
         x, window, strides = c.b.expand(x, 2), [*window, 1], [*strides, 1]
     if min(*window, *strides, 1) < 1:
         raise ModelFormatError(f"{c}: pool_size and strides must be positive, got {window} and {strides}")
-    space = [
-        window_size(size, w, s, padding) for size, w, s in zip(x.shape[1:-1], window, strides, strict=True)
-    ]
+    space = [window_size(size, w, s, padding) for size, w, s in zip(x.shape[1:-1], window, strides, strict=True)]
     if 0 in space:
         raise ModelFormatError(f"{c}: windows of {window} do not fit into shape {list(x.shape)}")
     attrs: dict[str, Any] = {

@@ -17,7 +17,9 @@ from .resampling import resized
 def rescaling(c: Call) -> Tensor:
     """x scale + offset; each a number or one for each channel."""
     x = c.b.cast(c.x, "float32")
-    scale, offset = (np.asarray(_plain(c.get(key, default)), np.float32) for key, default in (("scale", 1.0), ("offset", 0.0)))
+    scale, offset = (
+        np.asarray(_plain(c.get(key, default)), np.float32) for key, default in (("scale", 1.0), ("offset", 0.0))
+    )
     if scale.ndim > x.rank or offset.ndim > x.rank:
         raise c.wrong("scale", "a number or a list", c.get("scale"))
     x = x if (scale == 1).all() else c.b.mul(x, c.constant("scale", scale))
@@ -132,7 +134,8 @@ def center_crop(c: Call) -> Tensor:
     "RandomFlip", "RandomRotation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation",
     "RandomHeight", "RandomWidth", "RandomShear", "RandomHue", "RandomSaturation", "RandomPosterization",
     "RandomColorJitter", "RandomGrayscale", "RandomErasing", "RandomInvert", "RandomSharpness", "RandomGaussianBlur",
-    "RandomColorDegeneration", "RandomPerspective", "RandomElasticTransform", "RandAugment", "AugMix", "MixUp", "CutMix",
+    "RandomColorDegeneration", "RandomPerspective", "RandomElasticTransform", "RandAugment", "AugMix", "MixUp",
+    "CutMix",
     masking="pass",
 )  # fmt: skip
 def random_image(c: Call) -> Tensor:

@@ -1,0 +1,294 @@
+"""Recurrent layers and attention against loops in float64, masks included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+from keras_layers import Array, close, entry, functional, input_entry, layer_graph, normal, run_layer
+from tfgl.errors import UnsupportedOpError
+from tfgl.ir.evaluate import evaluate
+from tfgl.keras import graph_of_keras
+
+State = list[Array]
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x: Array) -> Array:
+    return np.asarray(scipy.special.softmax(x, axis=-1))
+
+
+def simple_step(x: Array, states: State, w: State) -> tuple[Array, State]:
+    h = np.tanh(x @ w[0] + w[2] + states[0] @ w[1])
+    return h, [h]
+
+
+def lstm_step(x: Array, states: State, w: State) -> tuple[Array, State]:
+    h, c = states
+    i, f, g, o = np.split(x @ w[0] + h @ w[1] + w[2], 4, -1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    h = sigmoid(o) * np.tanh(c)
+    return h, [h, c]
+
+
+def gru_step(x: Array, states: State, w: State) -> tuple[Array, State]:
+    (h,) = states
+    kernel, recurrent, bias = w
+    units = h.shape[-1]
+    if bias.ndim == 2:  # reset_after
+        xz, xr, xh = np.split(x @ kernel + bias[0], 3, -1)
+        hz, hr, hh = np.split(h @ recurrent + bias[1], 3, -1)
+        z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+        new = np.tanh(xh + r * hh)
+    else:
+        xz, xr, xh = np.split(x @ kernel + bias, 3, -1)
+        z = sigmoid(xz + h @ recurrent[:, :units])
+        r = sigmoid(xr + h @ recurrent[:, units : 2 * units])
+        new = np.tanh(xh + (r * h) @ recurrent[:, 2 * units :])
+    h = z * h + (1 - z) * new
+    return h, [h]
+
+
+STEPS: dict[str, Any] = {"SimpleRNN": (simple_step, 1, 1), "LSTM": (lstm_step, 4, 2), "GRU": (gru_step, 3, 1)}
+
+
+def loop(
+    name: str, x: Array, w: State, mask: Array | None = None, states: State | None = None, backwards: bool = False
+) -> tuple[Array, State]:
+    """All outputs in the order of computation, and the last states."""
+    step, _, count = STEPS[name]
+    units = w[1].shape[0]
+    states = [np.zeros((len(x), units))] * count if states is None else states
+    last, outputs = np.zeros((len(x), units)), []
+    for t in reversed(range(x.shape[1])) if backwards else range(x.shape[1]):
+        out, new = step(x[:, t], states, w)
+        if mask is not None:
+            keep = mask[:, t, None]
+            out = np.where(keep, out, last)
+            new = [np.where(keep, a, b) for a, b in zip(new, states, strict=True)]
+        last, states = out, new
+        outputs.append(out)
+    return np.stack(outputs, 1), states
+
+
+def weights_of(name: str, features: int, units: int, after: bool = True) -> State:
+    gates = STEPS[name][1]
+    bias = normal(2, gates * units) if name == "GRU" and after else normal(gates * units)
+    return [normal(features, gates * units), normal(units, gates * units), bias]
+
+
+def config_of(name: str, **more: Any) -> dict[str, Any]:
+    return {"units": 4, "activation": "tanh", "recurrent_activation": "sigmoid", **more}
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_sequences_states_and_direction(name: str, backwards: bool) -> None:
+    x, w = normal(3, 5, 2), weights_of(name, 2, 4)
+    expected, states = loop(name, x, w, backwards=backwards)
+    config = config_of(name, go_backwards=backwards, reset_after=True)
+    close(run_layer(name, config, x, weights=w), expected[:, -1], 1e-5)
+    results = run_layer(
+        name, {**config, "return_sequences": True, "return_state": True}, x, weights=w, outputs=1 + STEPS[name][2]
+    )
+    for result, value in zip(results, [expected, *states], strict=True):
+        close(result, value, 1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_initial_states_and_masks(name: str) -> None:
+    count = STEPS[name][2]
+    x, w = normal(3, 5, 2), weights_of(name, 2, 4)
+    x[0, 3:] = 0
+    x[1, :2] = 0
+    x[2] = 0
+    mask = (x != 0).any(-1)
+    states = [normal(3, 4) for _ in range(count)]
+    masking = [entry("Masking", "masking", mask_value=0.0)]
+    config = config_of(name, return_sequences=True, return_state=True, reset_after=True)
+    for given in ([], states):
+        expected, last = loop(name, x, w, mask, given or None)
+        results = run_layer(name, config, x, *given, weights=w, outputs=1 + count, before=masking)
+        for result, value in zip(results, [expected, *last], strict=True):
+            close(result, value, 1e-5)
+    zeroed = run_layer(
+        name, {**config, "zero_output_for_mask": True}, x, weights=w, outputs=1 + count, before=masking
+    )
+    close(zeroed[0], loop(name, x, w, mask)[0] * mask[..., None], 1e-5)
+
+
+def test_gru_of_before_reset_after() -> None:
+    x, w = normal(3, 5, 2), weights_of("GRU", 2, 4, after=False)
+    expected, _ = loop("GRU", x, w)
+    close(run_layer("GRU", config_of("GRU"), x, weights=w), expected[:, -1], 1e-5)
+    # A file of TensorFlow.js has no reset_after, nor has it two biases.
+    close(run_layer("GRU", config_of("GRU", reset_after=False), x, weights=w), expected[:, -1], 1e-5)
+
+
+def test_without_bias() -> None:
+    x, w = normal(2, 4, 3), weights_of("GRU", 3, 4)
+    config = config_of("GRU", use_bias=False, reset_after=True)
+    expected, _ = loop("GRU", x, [*w[:2], np.zeros((2, 12))])
+    close(run_layer("GRU", config, x, weights=w[:2]), expected[:, -1], 1e-5)
+
+
+@pytest.mark.parametrize("mode", ["concat", "sum", "mul", "ave", None])
+@pytest.mark.parametrize("sequences", [False, True])
+def test_bidirectional(mode: str | None, sequences: bool) -> None:
+    x, ahead, back = normal(3, 5, 2), weights_of("LSTM", 2, 4), weights_of("LSTM", 2, 4)
+    x[1, 3:] = 0
+    mask = (x != 0).any(-1)
+    inner = {"class_name": "LSTM", "config": {"name": "lstm", **config_of("LSTM", return_sequences=sequences)}}
+    first, _ = loop("LSTM", x, ahead, mask)
+    second, _ = loop("LSTM", x, back, mask, backwards=True)
+    if sequences:  # steps without meaning are 0 in both directions
+        first, second = first * mask[..., None], second[:, ::-1] * mask[..., None]
+    else:
+        first, second = first[:, -1], second[:, -1]
+    merged = {
+        "concat": np.concatenate([first, second], -1), "sum": first + second, "mul": first * second,
+        "ave": (first + second) / 2,
+    }  # fmt: skip
+    masking = [entry("Masking", "masking", mask_value=0.0)]
+    config = {"layer": inner, "merge_mode": mode}
+    result = run_layer(
+        "Bidirectional", config, x, weights=[*ahead, *back], before=masking, outputs=2 if mode is None else 1
+    )
+    if mode is None:
+        close(result[0], first, 1e-5)
+        close(result[1], second, 1e-5)
+    else:
+        close(result, merged[mode], 1e-5)
+    names = [f"{side}/{n}" for side in ("forward", "backward") for n in ("kernel", "recurrent_kernel", "bias")]
+    if mode is not None:
+        again = run_layer(
+            "Bidirectional", config, x, weights=dict(zip(names, [*ahead, *back], strict=True)), before=masking
+        )
+        close(again, result, 1e-12)
+
+
+def test_stacked_cells() -> None:
+    x, first, second = normal(2, 4, 3), weights_of("LSTM", 3, 4), weights_of("GRU", 4, 4)
+    cells = [
+        {"class_name": "LSTMCell", "config": {"name": "a", **config_of("LSTM")}},
+        {"class_name": "GRUCell", "config": {"name": "b", **config_of("GRU", reset_after=True)}},
+    ]
+    stack = {"class_name": "StackedRNNCells", "config": {"name": "stack", "cells": cells}}
+    config = {"cell": stack, "return_sequences": True, "return_state": True}
+    results = run_layer("RNN", config, x, weights=[*first, *second], outputs=4)
+    middle, states = loop("LSTM", x, first)
+    last, more = loop("GRU", middle, second)
+    for result, value in zip(results, [last, *states, *more], strict=True):
+        close(result, value, 1e-5)
+
+
+def test_time_distributed() -> None:
+    x, kernel, bias = normal(2, 3, 4, 5), normal(5, 6), normal(6)
+    inner = {"class_name": "Dense", "config": {"name": "d", "units": 6}}
+    for space in (None, [None, 4, 5]):
+        close(run_layer("TimeDistributed", {"layer": inner}, x, weights=[kernel, bias], space=space), x @ kernel + bias)
+
+
+def test_steps_have_to_be_known() -> None:
+    with pytest.raises(UnsupportedOpError, match=r"layer' \(LSTM\) needs the number of time steps.*give the model's input"):
+        layer_graph("LSTM", config_of("LSTM"), [normal(1, 5, 2)], weights_of("LSTM", 2, 4), space=[None, 2])
+    layers = [input_entry("x", [None, 2]), entry("LSTM", "l", [[["x", 0, 0, {}]]], **config_of("LSTM"))]
+    graph = graph_of_keras(
+        functional(layers, ["x"], ["l"]), {"l": weights_of("LSTM", 2, 4)}, input_shapes={"x": (None, 5, 2)}
+    )
+    assert graph.inputs["x"].shape == (-1, 5, 2)
+
+
+# Masks of other layers ---------------------------------------------------------------------------------------------
+
+
+def tokens_model(*layers: dict[str, Any], outputs: list[str], version: str = "2.15.0", **weights: Any) -> Any:
+    table = normal(6, 4)
+    first = [
+        input_entry("t", [5], "int32"),
+        entry("Embedding", "e", [[["t", 0, 0, {}]]], input_dim=6, output_dim=4, mask_zero=True),
+    ]
+    model = functional([*first, *layers], ["t"], outputs)
+    return graph_of_keras(model, {"e": [table], **weights}, keras_version=version), table
+
+
+TOKENS = np.array([[1, 2, 3, 0, 0], [4, 0, 5, 1, 0]], np.int32)
+
+
+def test_masks_pass_through_layers_to_the_mean() -> None:
+    kernel, bias = normal(4, 3), normal(3)
+    layers = [
+        entry("Dense", "d", [[["e", 0, 0, {}]]], units=3),
+        entry("Dropout", "o", [[["d", 0, 0, {}]]], rate=0.1),
+        entry("Add", "a", [[["o", 0, 0, {}], ["d", 0, 0, {}]]]),
+        entry("GlobalAveragePooling1D", "m", [[["a", 0, 0, {}]]]),
+        entry("Permute", "p", [[["a", 0, 0, {}]]], dims=[1, 2]),
+        entry("GlobalAveragePooling1D", "n", [[["p", 0, 0, {}]]]),
+    ]
+    graph, table = tokens_model(*layers, outputs=["m", "n"], d=[kernel, bias])
+    results = evaluate(graph, {"t": TOKENS}, ["m", "n"])
+    values, mask = 2 * (table[TOKENS] @ kernel + bias), (TOKENS != 0)[..., None]
+    close(results["m"], (values * mask).sum(1) / mask.sum(1), 1e-5)
+    close(results["n"], values.mean(1), 1e-5)  # Permute does not know masks
+
+
+def test_softmax_hides_what_is_masked() -> None:
+    layers = [
+        entry("Dense", "d", [[["e", 0, 0, {}]]], units=1),
+        entry("Reshape", "r", [[["d", 0, 0, {}]]], target_shape=[5]),
+        entry("Attention", "a", [[["e", 0, 0, {}], ["e", 0, 0, {}]]]),
+    ]
+    graph, table = tokens_model(*layers, outputs=["a"], d=[normal(4, 1), normal(1)])
+    x, mask = table[TOKENS], TOKENS != 0
+    scores = x @ x.transpose(0, 2, 1) - 1e9 * ~mask[:, None]
+    close(evaluate(graph, {"t": TOKENS}, ["a"])["a"], softmax(scores) @ x * mask[..., None], 1e-5)
+
+
+# Attention ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention(causal: bool) -> None:
+    query, value, key = normal(2, 3, 4), normal(2, 5, 6), normal(2, 5, 4)
+    hidden = ~np.tril(np.ones((3, 5), bool)) if causal else np.zeros((3, 5), bool)
+    kwargs = {"use_causal_mask": causal}
+    scores = query @ key.transpose(0, 2, 1) * 0.7
+    expected = softmax(scores - 1e9 * hidden) @ value
+    result = run_layer("Attention", {"use_scale": True}, query, value, key, weights=[np.array(0.7)], kwargs=kwargs)
+    close(result, expected, 1e-5)
+    scale = normal(4)
+    scores = (np.tanh(query[:, :, None] + key[:, None]) * scale).sum(-1)
+    result = run_layer("AdditiveAttention", {"use_scale": True}, query, value, key, weights=[scale], kwargs=kwargs)
+    close(result, softmax(scores - 1e9 * hidden) @ value, 1e-5)
+    scores = 0.3 * np.tanh(query[:, :, None] + key[:, None]).sum(-1)
+    config = {"score_mode": "concat", "use_scale": False}
+    result = run_layer("Attention", config, query, value, key, weights=[np.array(0.3)], kwargs=kwargs)
+    close(result, softmax(scores - 1e9 * hidden) @ value, 1e-5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("version", ["2.15.0", "3.6.0"])
+def test_multi_head_attention(version: str, causal: bool) -> None:
+    query, value = normal(2, 3, 6), normal(2, 5, 7)
+    shapes = [(6, 2, 4), (2, 4), (7, 2, 4), (2, 4), (7, 2, 3), (2, 3), (2, 3, 6), (6,)]
+    weights = [normal(*shape) for shape in shapes]
+    q = np.einsum("bte,enk->bntk", query, weights[0]) + weights[1][:, None]
+    k = np.einsum("bte,enk->bntk", value, weights[2]) + weights[3][:, None]
+    v = np.einsum("bte,enk->bntk", value, weights[4]) + weights[5][:, None]
+    scores = q @ k.transpose(0, 1, 3, 2) / 2
+    if causal:
+        scores = np.where(np.tril(np.ones((3, 5), bool)), scores, -1e9)
+    expected = np.einsum("bntk,nke->bte", softmax(scores) @ v, weights[6]) + weights[7]
+    config = {"num_heads": 2, "key_dim": 4, "value_dim": 3}
+    kwargs = {"use_causal_mask": causal, "return_attention_scores": True}
+    results = run_layer(
+        "MultiHeadAttention", config, query, value, weights=weights, kwargs=kwargs, version=version, outputs=2
+    )
+    close(results[0], expected, 1e-5)
+    close(results[1], softmax(scores), 1e-5)
