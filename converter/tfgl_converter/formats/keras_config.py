@@ -160,7 +160,37 @@ def _model(kind: str, raw: Config, members: Config, where: str) -> Config:
     for layer in layers:
         layer.setdefault("name", layer_name(layer))
         layer.setdefault("inbound_nodes", [])
+    if any(_is_call(node) for layer in raw["layers"] for node in layer.get("inbound_nodes") or []):
+        shift_model_calls(members, 1)
     return members
+
+
+def _is_call(node: Any) -> bool:
+    return isinstance(node, dict) and "args" in node
+
+
+def shift_model_calls(members: Config, by: int) -> None:
+    """Count the calls of nested models from ``by`` more, in the configuration of the model around them.
+
+    Keras 2 and TensorFlow.js count the making of a model as its first call, Keras 3 does not.
+    """
+    names = {layer_name(layer) for layer in members["layers"] if layer["class_name"] in MODEL_CLASSES}
+    if not names:
+        return
+    for layer in members["layers"]:
+        layer["inbound_nodes"] = _shifted(layer["inbound_nodes"], names, by)
+    for key in ("input_layers", "output_layers"):
+        members[key] = _shifted(members[key], names, by)
+
+
+def _shifted(value: Any, names: set[str], by: int) -> Any:
+    if isinstance(value, list):
+        if len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int and value[0] in names:
+            return [value[0], value[1] + by, *(_shifted(one, names, by) for one in value[2:])]
+        return [_shifted(one, names, by) for one in value]
+    if isinstance(value, dict):
+        return {key: _shifted(one, names, by) for key, one in value.items()}
+    return value
 
 
 def _references(value: Any, where: str) -> Iterator[list[Any]]:

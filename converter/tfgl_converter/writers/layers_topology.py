@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ..formats.keras_model import MODEL_CLASSES, Config, LayerPath, inner_layer, is_model, layer_name, leaves_of
+from ..formats.lazy_array import LazyArray
+
+Array = np.ndarray[Any, Any]
 
 _LAYERS = frozenset(
     [
@@ -156,12 +161,14 @@ class LayersTopology:
     unsupported: list[str] = field(default_factory=list)
 
 
-def layers_topology(config: Config, weighted: set[LayerPath], keras_3: bool) -> LayersTopology:
-    """``config`` as TensorFlow.js reads it; ``weighted`` has the paths of the layers that have weights.
+def layers_topology(
+    config: Config, weights: Mapping[LayerPath, Mapping[str, LazyArray]], keras_3: bool
+) -> LayersTopology:
+    """``config`` as TensorFlow.js reads it; ``weights`` has those of each layer by its path.
 
     >>> layer = {"class_name": "Dense", "config": {"name": "d", "activation": "silu", "kernel_regularizer":
     ...          {"class_name": "L2", "config": {"l2": 0.5}}}}
-    >>> result = layers_topology({"class_name": "Sequential", "config": {"layers": [layer]}}, set(), False)
+    >>> result = layers_topology({"class_name": "Sequential", "config": {"layers": [layer]}}, {}, False)
     >>> written = result.config["config"]["layers"][0]["config"]
     >>> written["activation"], written["kernel_regularizer"]
     ('swish', {'class_name': 'L1L2', 'config': {'l1': 0.0, 'l2': 0.5}})
@@ -169,7 +176,8 @@ def layers_topology(config: Config, weighted: set[LayerPath], keras_3: bool) -> 
     result = LayersTopology(copy.deepcopy(config))
     for path, layer in _layers(result.config, ()):
         _fit_layer(path, layer, keras_3, result)
-    _rename_twins(result, weighted)
+        _fit_constraints(path, layer, weights.get(path, {}), result)
+    _rename_twins(result, set(weights))
     return result
 
 
@@ -212,11 +220,6 @@ def _fit_layer(path: LayerPath, layer: Config, keras_3: bool, result: LayersTopo
             _fit_regularizer(place, config, key, result)
         elif key.endswith("_initializer"):
             _fit_initializer(place, config, key, result)
-        elif key.endswith("_constraint"):
-            held = config[key]
-            if isinstance(held, dict) and held.get("class_name") not in _CONSTRAINTS:
-                result.changes.append(f"{place}: left out {key} {held.get('class_name')}, which only training needs")
-                config[key] = None
     for node in layer.get("inbound_nodes") or []:
         if not isinstance(node, list) or any(_has_tensors(call[3:]) for call in node if isinstance(call, list)):
             result.unsupported.append(f"{place}: TensorFlow.js passes a layer no tensors by name")
@@ -266,6 +269,42 @@ def _fit_initializer(place: str, config: Config, key: str, result: LayersTopolog
         config[key] = {"class_name": "Zeros", "config": {}}
     elif kind == "VarianceScaling" and held.get("config", {}).get("distribution") == "untruncated_normal":
         held["config"]["distribution"] = "normal"
+
+
+def _fit_constraints(path: LayerPath, layer: Config, weights: Mapping[str, LazyArray], result: LayersTopology) -> None:
+    """Leave out constraints that TensorFlow.js lacks, or that the weights do not meet: it applies them on loading."""
+    config = layer["config"]
+    for key in [key for key in config if key.endswith("_constraint")]:
+        held = config[key]
+        if held is None:
+            continue
+        kind = str(held.get("class_name")) if isinstance(held, dict) else str(held)
+        options = held.get("config", {}) if isinstance(held, dict) else {}
+        stem = key.removesuffix("_constraint")
+        endings = (stem, f"{stem}_kernel")
+        values = [value for name, value in weights.items() if name.rpartition("/")[2] in endings]
+        if kind not in _CONSTRAINTS or not all(_meets(np.asarray(value), kind, options) for value in values):
+            place = f"layer {'/'.join(path)!r} ({layer['class_name']})"
+            result.changes.append(f"{place}: left out {key} {kind}, which TensorFlow.js would apply to the weights")
+            config[key] = None
+
+
+def _meets(values: Array, kind: str, options: Config) -> bool:
+    if kind == "NonNeg":
+        return bool((values >= 0).all())
+    axis = options.get("axis", 0)
+    axes = tuple(axis) if isinstance(axis, list) else axis
+    try:
+        norms = np.sqrt(np.sum(np.square(values.astype(np.float64)), axis=axes))
+    except (TypeError, ValueError):
+        return False
+    slack = 1e-6
+    if kind == "MaxNorm":
+        return bool((norms <= float(options.get("max_value", 2)) * (1 + slack)).all())
+    if kind == "MinMaxNorm":
+        low, high = float(options.get("min_value", 0)), float(options.get("max_value", 1))
+        return bool(((norms >= low * (1 - slack)) & (norms <= high * (1 + slack))).all())
+    return bool((np.abs(norms - 1) <= slack).all())
 
 
 def _has_tensors(value: Any) -> bool:
