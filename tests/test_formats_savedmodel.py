@@ -534,6 +534,8 @@ def test_constants(tmp_path: Path, value: Any, expected: np.ndarray[Any, Any]) -
         (dict(dtype=1), (-1,), "known shape"),
         (dict(dtype=1), (1 << 40,), "too large"),
         (dict(dtype=99), (), "no TensorFlow dtype"),
+        (dict(dtype=7, string_val=[b"s"]), (1 << 21,), "too few"),
+        (dict(dtype=1, float_val=[1]), (1 << 29,), "too few"),
     ],
     ids=str,
 )

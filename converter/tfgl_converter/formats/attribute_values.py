@@ -16,6 +16,9 @@ from .lazy_array import Array, LazyArray
 from .message_file import MessageFile, read_bytes
 
 _MAX_ELEMENTS = 1 << 31
+# A shape costs the file nothing: what one listed value may be spread over ends here.
+_MAX_FILLED = {"string": 1 << 20}
+_MAX_FILLED_NUMBERS = 1 << 28
 _MAX_RANK = 32
 
 # Which repeated field holds the values of a dtype when `tensor_content` does not, and how they are stored.
@@ -114,6 +117,8 @@ def tensor_value(message: Any, file: MessageFile | None, place: str) -> Array | 
         raise ModelFormatError(f"{place}: {values.size} values for a tensor of shape {shape}")
     if values.size == count:
         return values.reshape(shape)
+    if count > _MAX_FILLED.get(dtype, _MAX_FILLED_NUMBERS):
+        raise ModelFormatError(f"{place}: {values.size} values are too few for a constant of shape {shape}")
     if values.size < 2:
         # A splat stays one element in memory.
         empty = np.array(b"", dtype=object) if dtype == "string" else np.zeros((), values.dtype)

@@ -18,6 +18,6 @@ def masked(crc: int) -> int:
     """The form in which a checksum is stored (LevelDB's table format).
 
     >>> hex(masked(0xe3069283))
-    '0xc78aab68'
+    '0xc78ab0e5'
     """
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
