@@ -1,4 +1,4 @@
-"""``tensorflowjs_converter``: the original's command line; nothing here loads what a conversion needs before it begins."""
+"""``tensorflowjs_converter``, with the flags of the original; nothing here loads what only a conversion needs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def make_parser(prog: str = "tensorflowjs_converter") -> argparse.ArgumentParser
     add("--input_format", choices=_INPUTS, default="tf_saved_model", help="default: %(default)s")
     add("--output_format", choices=_OUTPUTS, help="default: what fits the input format")
     add("--signature_name", help="the signature to convert; default: serving_default, for TF Hub default")
-    add("--saved_model_tags", metavar="TAG,TAG", help="the tags of the graph to convert; default: serve; empty for none")
+    add(
+        "--saved_model_tags", metavar="TAG,TAG", help="the tags of the graph to convert; default: serve; empty for none"
+    )
     for flag in _QUANTIZE:
         add(flag, nargs="?", const=True, default=False, metavar="PATTERN,PATTERN",
             help=f"store weights as {flag[11:]}: all, or those whose names match a pattern")  # fmt: skip
@@ -58,11 +60,21 @@ def make_parser(prog: str = "tensorflowjs_converter") -> argparse.ArgumentParser
         ("--control_flow_v2", False, "keep While and If instead of Switch and Merge"),
         ("--experiments", False, "accepted for the original's sake; does nothing"),
     ):
-        add(flag, type=_boolean, nargs="?", const=True, default=default, metavar="BOOL", help=f"{text}; default: {default}")
+        add(
+            flag,
+            type=_boolean,
+            nargs="?",
+            const=True,
+            default=default,
+            metavar="BOOL",
+            help=f"{text}; default: {default}",
+        )
     add("--weight_shard_size_bytes", type=_positive, default=4 << 20, metavar="N", help="default: %(default)s")
     add("--output_node_names", metavar="NODE,NODE", help="what a tf_frozen_model returns")
     add("--metadata", metavar="KEY:PATH,KEY:PATH", help="JSON files to keep in userDefinedMetadata")
-    add("--passes", nargs="?", const="", metavar="NAME,NAME", help="list the graph rewrites and exit, or run only these")
+    add(
+        "--passes", nargs="?", const="", metavar="NAME,NAME", help="list the graph rewrites and exit, or run only these"
+    )
     add("--no_record", action="store_true", help="do not write conversion.json")
     add("--quiet", action="store_true", help="print errors only")
     add("--debug", action="store_true", help="print a traceback after an error")

@@ -213,7 +213,7 @@ def _keras_graph(job: _Job) -> None:
 def _graph_model(job: _Job) -> None:
     """A graph model again: sharded and quantised anew, its graph and metadata as they were."""
     job.progress("reading")
-    artifacts = read_artifacts(job.source, expected="graph-model")
+    artifacts = read_artifacts(job.source, expected_format="graph-model")
     _write_tfjs(job, _with_metadata(artifacts, job.metadata), None)
 
 

@@ -16,7 +16,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class UnsupportedOp:
-    """An op that TensorFlow.js lacks: its nodes, the first of them, the scope they lie in, and whether a rewrite exists.
+    """An op that TensorFlow.js lacks: its nodes, the first of them, their scope, and whether a rewrite exists.
 
     >>> UnsupportedOp("Lgamma", 2, "model/lgamma", "model", False).describe()
     "Lgamma (2 nodes, the first 'model/lgamma' in 'model'; no rewrite is known)"
@@ -32,8 +32,10 @@ class UnsupportedOp:
         """One phrase for people."""
         nodes = f"{self.count} node{'' if self.count == 1 else 's'}, the first {self.first!r}"
         scope = f" in {self.scope!r}" if self.scope else ""
-        hint = "its rewrite needs constants or shapes that this model does not state" if self.has_rewrite else (
-            "no rewrite is known"
+        hint = (
+            "its rewrite needs constants or shapes that this model does not state"
+            if self.has_rewrite
+            else ("no rewrite is known")
         )
         return f"{self.op} ({nodes}{scope}; {hint})"
 

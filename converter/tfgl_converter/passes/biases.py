@@ -45,7 +45,9 @@ def _once(graph: Graph, context: PassContext) -> tuple[Graph, int]:
                 product = graph.nodes.get(before.inputs[0].node)
                 if first is None or product is None or not _fits(product, operand, graph):
                     continue
-                both = np.asarray(first).astype(np.float64) + _vector(operand, first.size) * (-1 if node.op == "Sub" else 1)
+                both = np.asarray(first).astype(np.float64) + _vector(operand, first.size) * (
+                    -1 if node.op == "Sub" else 1
+                )
                 bias = editor.constant(f"{node.name}/bias", both.astype(np.float32))
                 editor.put(Node(node.name, "BiasAdd", (before.inputs[0], bias), (), _attrs(node)))
                 editor.remove(before.name)

@@ -52,10 +52,7 @@ def remove_identities(graph: Graph, context: PassContext) -> Rewritten:
     for node in graph.nodes.values():
         if node.name in context.protected:
             continue
-        if node.op in _PASSING and len(node.inputs) == 1:
-            editor.replace_node(node, list(node.inputs))
-            count += 1
-        elif node.op == "IdentityN":
+        if (node.op in _PASSING and len(node.inputs) == 1) or node.op == "IdentityN":
             editor.replace_node(node, list(node.inputs))
             count += 1
     return Rewritten(editor.graph() if count else graph, count)

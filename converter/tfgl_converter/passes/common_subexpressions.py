@@ -48,7 +48,9 @@ def merge_common_subexpressions(graph: Graph, context: PassContext) -> Rewritten
 
 
 def _read_outputs(graph: Graph, node: Node) -> set[int]:
-    return {edge.index for reader in graph.consumers[node.name] for edge in reader.inputs if edge.node == node.name} | {0}
+    return {edge.index for reader in graph.consumers[node.name] for edge in reader.inputs if edge.node == node.name} | {
+        0
+    }
 
 
 def _key(node: Node, merged: dict[str, str]) -> object:

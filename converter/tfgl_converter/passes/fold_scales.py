@@ -59,7 +59,9 @@ def _fold(node: Node, product: Node, bias: Node | None, factor: Array, graph: Gr
     if kernel is None or kernel.dtype.kind != "f" or product.attrs.get("data_format", b"NHWC") != b"NHWC":
         return False
     if product.op == "MatMul":
-        shape: tuple[int, ...] = (kernel.shape[0], 1) if product.attrs.get("transpose_b") is True else (1, kernel.shape[1])
+        shape: tuple[int, ...] = (
+            (kernel.shape[0], 1) if product.attrs.get("transpose_b") is True else (1, kernel.shape[1])
+        )
         channels = max(shape)
         rank = 2
     else:
@@ -78,7 +80,11 @@ def _fold(node: Node, product: Node, bias: Node | None, factor: Array, graph: Gr
     if bias is not None:
         operand = _constant_operand(bias, graph)
         assert operand is not None
-        if operand.size not in (1, channels) or operand.ndim > rank or (operand.size > 1 and operand.shape[-1] != channels):
+        if (
+            operand.size not in (1, channels)
+            or operand.ndim > rank
+            or (operand.size > 1 and operand.shape[-1] != channels)
+        ):
             return False
         offset = np.broadcast_to(operand.astype(np.float64).reshape(-1), (channels,)) * scale
         if bias.op == "Sub":

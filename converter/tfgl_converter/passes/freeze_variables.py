@@ -89,7 +89,9 @@ class _Freezer:
                 count += 1
             elif node.op == "VariableShape" and handle:
                 dtype = node.attrs.get("out_type", DataType("int32"))
-                editor.put(Node(node.name, "Shape", (value_of(handle, f"{node.name}/resource"),), (), {"out_type": dtype}))
+                editor.put(
+                    Node(node.name, "Shape", (value_of(handle, f"{node.name}/resource"),), (), {"out_type": dtype})
+                )
                 count += 1
             elif node.op in ("VarIsInitializedOp", "IsVariableInitialized"):
                 editor.put_constant(node.name, np.array(True))

@@ -13,7 +13,7 @@ from .rewriting import PassContext, Rewritten
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall", "StatelessPartitionedCall"})
 # Functions that call each other twice a level would grow without bound.
-MAX_NODES = 1_000_000
+MAX_NODES = 300_000
 
 
 def inline_functions(graph: Graph, context: PassContext) -> Rewritten:
@@ -70,7 +70,9 @@ def _named(graph: Graph) -> list[str]:
     names: list[str] = []
     for node in graph.nodes.values():
         for value in node.attrs.values():
-            names += [item for item in (value if isinstance(value, list) else (value,)) if isinstance(item, FunctionName)]
+            names += [
+                item for item in (value if isinstance(value, list) else (value,)) if isinstance(item, FunctionName)
+            ]
     return names
 
 

@@ -117,14 +117,20 @@ class _Lowering:
         _check_arguments(node, (cond, body), len(initial))
         if len(body.results) != len(initial) or len(cond.results) != 1:
             raise ModelFormatError(f"{node}: its body must return {len(initial)} values, and its cond one")
-        unchanged = [_passed_through(body, edge) == name for edge, name in zip(body.results, body.arguments, strict=True)]
+        unchanged = [
+            _passed_through(body, edge) == name for edge, name in zip(body.results, body.arguments, strict=True)
+        ]
         fixed = [same and edge.node in editor.constants for same, edge in zip(unchanged, initial, strict=True)]
         wanted = {i for i in range(len(initial)) if Edge(node.name, i) in used or node.name in protected}
         live = _needed_variables(cond, body, wanted, unchanged)
         carried = [i for i in live if not fixed[i]]
         types = node.attrs.get("T")
         limit = node.attrs.get("parallel_iterations", 10)
-        frame: dict[str, AttrValue] = {"frame_name": node.name.encode(), "parallel_iterations": limit, "is_constant": False}
+        frame: dict[str, AttrValue] = {
+            "frame_name": node.name.encode(),
+            "parallel_iterations": limit,
+            "is_constant": False,
+        }
         merges: dict[int, str] = {}
         for i in carried:
             enter = editor.add(f"{node.name}/enter", "Enter", (initial[i],), {**_typed(types, i), **frame})
@@ -135,7 +141,7 @@ class _Lowering:
         test = editor.add(f"{node.name}/LoopCond", "LoopCond", (pred,))
         switches: dict[Edge, str] = {}
 
-        def gated(edge: Edge, attrs: Mapping[str, AttrValue] = {}) -> Edge:  # noqa: B006
+        def gated(edge: Edge, attrs: Mapping[str, AttrValue] = {}) -> Edge:
             if edge not in switches:
                 switches[edge] = editor.add(f"{node.name}/switch", "Switch", (edge, test), attrs).node
             return Edge(switches[edge], 1)

@@ -118,7 +118,11 @@ def _twice(node: Node, editor: Editor) -> Edge | None:
     before = editor.nodes.get(node.inputs[0].node)
     if before is None or before.op != node.op:
         return None
-    return node.inputs[0] if node.op in ("Relu", "Relu6", "Abs", "Floor", "Ceil", "Round") else editor.resolve(before.inputs[0])
+    return (
+        node.inputs[0]
+        if node.op in ("Relu", "Relu6", "Abs", "Floor", "Ceil", "Round")
+        else editor.resolve(before.inputs[0])
+    )
 
 
 def _clip(node: Node, editor: Editor) -> Node | None:

@@ -181,7 +181,10 @@ def _encode_function(function: Function, weights: dict[str, Array]) -> dict[str,
 
 
 def _argument(name: str, dtype: object) -> dict[str, Any]:
-    return {"name": name, "type": encode_dtype(_KNOWN_AS.get(dtype, dtype) if isinstance(dtype, DataType) else "float32")}
+    return {
+        "name": name,
+        "type": encode_dtype(_KNOWN_AS.get(dtype, dtype) if isinstance(dtype, DataType) else "float32"),
+    }
 
 
 def _result_dtype(graph: Graph, edge: Edge, info: TensorInfo | None) -> object:

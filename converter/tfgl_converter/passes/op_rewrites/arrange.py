@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfgl.ir.graph import DataType, Edge
+from tfgl.ir.graph import AttrValue, DataType, Edge
 
 from .registry import INT32, Place, rewrite
 
@@ -76,11 +76,13 @@ def reverse_sequence(place: Place) -> Edge | None:
     result = _gather(place, x, place.op("SelectV2", inside, mirrored, steps, dtype=INT32), 1, batch_dims=1)
     if order is None:
         return result
-    return place.op("Transpose", result, place.integers(*(order.index(axis) for axis in range(len(order)))), Tperm=INT32)
+    return place.op(
+        "Transpose", result, place.integers(*(order.index(axis) for axis in range(len(order)))), Tperm=INT32
+    )
 
 
 def _gather(place: Place, x: Edge, indices: Edge, axis: int, batch_dims: int = 0) -> Edge:
-    attrs = {"Tparams": place.dtype, "Tindices": INT32, "Taxis": INT32, "batch_dims": batch_dims}
+    attrs: dict[str, AttrValue] = {"Tparams": place.dtype, "Tindices": INT32, "Taxis": INT32, "batch_dims": batch_dims}
     return place.editor.add(f"{place.node.name}/GatherV2", "GatherV2", (x, indices, place.scalar(axis)), attrs)
 
 
@@ -161,5 +163,7 @@ def empty(place: Place) -> Edge | None:
 @rewrite("TopK")
 def top_k(place: Place) -> list[Edge]:
     """TopKV2 with the number as an input."""
-    found = place.op("TopKV2", place.inputs[0], place.scalar(int(place.attr("k", 1))), sorted=place.attr("sorted", True))
+    found = place.op(
+        "TopKV2", place.inputs[0], place.scalar(int(place.attr("k", 1))), sorted=place.attr("sorted", True)
+    )
     return [found, Edge(found.node, 1)]

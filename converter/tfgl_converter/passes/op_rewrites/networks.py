@@ -84,9 +84,7 @@ def unsorted_segment_sum(place: Place) -> Edge | None:
     if known is None or place.dtype.stored not in ("float32", "int32"):
         return None
     data, ids, count = place.inputs
-    ids = place.op(
-        "SelectV2", place.op("Less", ids, place.scalar(0), dtype=INT32), count, ids, dtype=INT32
-    )
+    ids = place.op("SelectV2", place.op("Less", ids, place.scalar(0), dtype=INT32), count, ids, dtype=INT32)
     more = place.op("AddV2", count, place.scalar(1), dtype=INT32)
     sums = _segments(place, data, ids, more, len(known))
     return place.op(

@@ -13,10 +13,9 @@ def scan(place: Place) -> Edge | None:
     axis, known = place.value(1), place.known_shape(0)
     if axis is None or axis.size != 1 or axis.reshape(-1)[0] >= 0 or known is None:
         return None
-    attrs = {key: value for key, value in place.node.attrs.items() if key not in ("T", "Tidx")}
-    return place.op(
-        place.node.op, place.inputs[0], place.scalar(int(axis.reshape(-1)[0]) + len(known)), Tidx=INT32, **attrs
-    )
+    front = place.scalar(int(axis.reshape(-1)[0]) + len(known))
+    attrs = {**place.node.attrs, "Tidx": INT32}
+    return place.editor.add(f"{place.node.name}/scan", place.node.op, (place.inputs[0], front), attrs)
 
 
 @rewrite("LookupTableFindV2", "LookupTableFind")

@@ -54,7 +54,8 @@ def _once(graph: Graph, protected: Collection[str], need_bias: bool) -> tuple[Gr
         inputs = (*producer.inputs, operand) if operand is not None else producer.inputs
         merged: dict[str, AttrValue] = {**producer.attrs, **attrs, "fused_ops": names, "num_args": len(inputs) - 2}
         del nodes[producer.name]
-        nodes[node.name] = Node(node.name, _FUSED[producer.op], inputs, producer.control_inputs, merged, producer.device)
+        op, control = _FUSED[producer.op], producer.control_inputs
+        nodes[node.name] = Node(node.name, op, inputs, control, merged, producer.device)
         count += 1
     return graph.replace(nodes=nodes), count
 

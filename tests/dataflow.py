@@ -1,0 +1,81 @@
+"""Runs graphs with Switch, Merge and frames as TensorFlow.js does: constants are ready from the start, control edges wait.
+
+Slow and small, for tests alone: it repeats the quirks that converted models must live with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfgl.ir.evaluate import evaluate_node
+from tfgl.ir.graph import Edge, Graph, Node
+
+Array = np.ndarray[Any, Any]
+Frame = tuple[tuple[str, int], ...]
+_MAX_STEPS = 20_000
+
+
+def run(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
+    """The signature's outputs for the placeholders' values."""
+    values: dict[tuple[Frame, Edge], Array] = {}
+    done: set[tuple[Frame, str]] = set()
+    constants = {Edge(name): np.asarray(value) for name, value in graph.constants.items()}
+
+    def look(edge: Edge, frame: Frame) -> Array | None:
+        # From the innermost iteration outwards.
+        for depth in range(len(frame), -1, -1):
+            if (frame[:depth], edge) in values:
+                return values[frame[:depth], edge]
+        return constants.get(edge)
+
+    for name, value in feeds.items():
+        values[(), Edge(name)] = np.asarray(value)
+    waiting: list[tuple[Frame, Node]] = [((), node) for node in graph.nodes.values()]
+    for _ in range(_MAX_STEPS):
+        if not waiting:
+            break
+        frame, node = waiting.pop(0)
+        ready = node.op not in ("Const", "Placeholder") and (frame, node.name) not in done
+        inputs = [look(edge, frame) for edge in node.inputs] if ready else []
+        if not ready or not _may_run(node, inputs):
+            continue
+        done.add((frame, node.name))
+        target, outputs = _outputs(node, inputs, frame)
+        for index, output in enumerate(outputs):
+            if output is not None:
+                values[target, Edge(node.name, index)] = output
+        waiting += [(target, reader) for reader in graph.consumers[node.name]]
+    else:
+        raise AssertionError("the graph does not come to an end")
+    found = {key: look(info.edge, ()) for key, info in graph.outputs.items()}
+    missing = [key for key, value in found.items() if value is None]
+    assert not missing, f"outputs {missing} were never computed"
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _may_run(node: Node, inputs: list[Array | None]) -> bool:
+    if node.op == "Merge":
+        return any(value is not None for value in inputs)
+    return all(value is not None for value in inputs)
+
+
+def _outputs(node: Node, inputs: list[Any], frame: Frame) -> tuple[Frame, list[Array | None]]:
+    if node.op == "Switch":
+        return frame, [None, inputs[0]] if inputs[1] else [inputs[0], None]
+    if node.op == "Merge":
+        return frame, [next(value for value in inputs[::-1] if value is not None)]
+    if node.op == "Enter":
+        name = node.attrs["frame_name"]
+        assert isinstance(name, bytes)
+        return (*frame, (name.decode(), 0)), inputs
+    if node.op == "Exit":
+        return frame[:-1], inputs
+    if node.op == "NextIteration":
+        assert frame, f"{node} ran outside a loop"
+        return (*frame[:-1], (frame[-1][0], frame[-1][1] + 1)), inputs
+    if node.op in ("LoopCond", "Identity"):
+        return frame, inputs
+    return frame, evaluate_node(node, inputs)

@@ -1,0 +1,142 @@
+"""Ops that TensorFlow.js lacks: what the passes write for them, evaluated and compared with NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+from graphs import FLOAT, Array, graph, node, numbers
+from tfgl.errors import UnsupportedOpError
+from tfgl.ir.evaluate import evaluate
+from tfgl.ir.graph import DataType
+from tfgl_converter.op_check import check_ops, unsupported_ops
+from tfgl_converter.passes import PassContext, run_passes
+
+INT = DataType("int32")
+BOOL = DataType("bool")
+WHOLE = np.int32([-7, -3, 0, 4, 9])
+DIVISORS = np.int32([3, -2, 5, -4, 2])
+
+
+def run(op: str, inputs: list[Array], constants: dict[int, Array] | None = None, outputs: int = 1, **attrs: Any) -> Any:
+    """The outputs of a node after all passes; inputs in ``constants`` are constants of the graph."""
+    fixed = constants or {}
+    dtypes = {"f": FLOAT, "i": INT, "b": BOOL, "c": DataType("complex64")}
+    holders = [
+        node(f"i{at}", "Placeholder", dtype=dtypes[value.dtype.kind], shape=tuple([-1] * value.ndim))
+        for at, value in enumerate(inputs)
+    ]
+    names = [f"i{at}" for at in range(len(inputs))]
+    for at in sorted(fixed):
+        names.insert(at, f"c{at}")
+    typed = {"T": dtypes[inputs[0].dtype.kind], **attrs} if inputs else attrs
+    ends = {f"o{at}": f"y:{at}" if at else "y" for at in range(outputs)}
+    made = graph(*holders, node("y", op, *names, **typed), outputs=ends, **{f"c{at}": v for at, v in fixed.items()})
+    after, _ = run_passes(made, PassContext())
+    check_ops(after)
+    got = evaluate(after, {f"i{at}": value for at, value in enumerate(inputs)}, list(ends))
+    return got["o0"] if outputs == 1 else [got[key] for key in ends]
+
+
+X = numbers(3, 4)
+ROWS: list[tuple[str, list[Array], dict[int, Array], dict[str, Any], Array]] = [
+    ("Softsign", [X], {}, {}, X / (1 + np.abs(X))),
+    ("Rint", [np.float32([0.5, 1.5, -2.5])], {}, {}, np.float32([0, 2, -2])),
+    ("Inv", [X], {}, {}, 1 / X),
+    ("Erfc", [X], {}, {}, special.erfc(X)),
+    ("Xlogy", [np.float32([0, 2]), np.float32([0, 3])], {}, {}, np.float32([0, 2 * np.log(3)])),
+    ("Xlog1py", [np.float32([0, 2]), np.float32([-1, 3])], {}, {}, np.float32([0, 2 * np.log(4)])),
+    ("Xdivy", [np.float32([0, 2]), np.float32([0, 3])], {}, {}, np.float32([0, 2 / 3])),
+    ("L2Loss", [X], {}, {}, np.float32((X**2).sum() / 2)),
+    ("LogicalXor", [np.array([True, True, False]), np.array([True, False, False])], {}, {}, np.array([0, 1, 0], bool)),
+    ("TruncateDiv", [WHOLE, DIVISORS], {}, {}, np.trunc(WHOLE / DIVISORS)),
+    ("TruncateMod", [WHOLE, DIVISORS], {}, {}, np.fmod(WHOLE, DIVISORS)),
+    ("Mod", [WHOLE, DIVISORS], {}, {}, np.fmod(WHOLE, DIVISORS)),
+    ("BitwiseOr", [WHOLE, DIVISORS], {}, {}, WHOLE | DIVISORS),
+    ("BitwiseXor", [WHOLE, DIVISORS], {}, {}, WHOLE ^ DIVISORS),
+    ("Invert", [WHOLE], {}, {}, ~WHOLE),
+    ("LeftShift", [WHOLE], {1: np.int32(3)}, {}, WHOLE << 3),
+    ("RightShift", [WHOLE], {1: np.int32(1)}, {}, WHOLE >> 1),
+    ("Bucketize", [np.float32([-5, 0, 3, 10])], {}, {"boundaries": [0.0, 3.0, 7.0]}, np.int32([0, 1, 2, 3])),
+    ("SpaceToDepth", [numbers(1, 4, 4, 2)], {}, {"block_size": 2, "data_format": b"NHWC"},
+     numbers(1, 4, 4, 2).reshape(1, 2, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(1, 2, 2, 8)),
+    ("Roll", [X], {1: np.int32([1, -5]), 2: np.int32([0, 1])}, {}, np.roll(X, (1, -5), (0, 1))),
+    ("Roll", [X], {1: np.int32(9), 2: np.int32(-1)}, {}, np.roll(X, 9, -1)),
+    ("InvertPermutation", [np.int32([2, 0, 1])], {}, {}, np.int32([1, 2, 0])),
+    ("MatrixDiag", [X], {}, {}, np.stack([np.diag(row) for row in X])),
+    ("MatrixDiagV3", [X], {1: np.int32(0), 2: np.int32(-1), 3: np.int32(-1), 4: np.float32(0)}, {},
+     np.stack([np.diag(row) for row in X])),
+    ("MatrixDiagPart", [numbers(2, 3, 5)], {}, {}, np.stack([np.diag(m) for m in numbers(2, 3, 5)])),
+    ("MatrixDiagPart", [numbers(5, 3)], {}, {}, np.diag(numbers(5, 3))),
+    ("BatchMatMulV3", [numbers(2, 3, 4), numbers(2, 4, 5)], {}, {"Ta": FLOAT, "Tb": FLOAT, "Tout": FLOAT},
+     numbers(2, 3, 4) @ numbers(2, 4, 5)),
+    ("TensorScatterAdd", [X, np.int32([[0], [0], [2]]), np.ones((3, 4), np.float32)], {}, {},
+     X + np.float32([[2], [0], [1]])),
+    ("TensorScatterSub", [X, np.int32([[1]]), np.ones((1, 4), np.float32)], {}, {}, X - np.float32([[0], [1], [0]])),
+    ("SegmentSum", [X, np.int32([0, 0, 2])], {}, {}, np.stack([X[0] + X[1], 0 * X[0], X[2]])),
+    ("SegmentMean", [X, np.int32([0, 0, 2])], {}, {}, np.stack([(X[0] + X[1]) / 2, 0 * X[0], X[2]])),
+    ("UnsortedSegmentSum", [X, np.int32([2, -1, 2]), np.int32(4)], {}, {},
+     np.stack([0 * X[0], 0 * X[0], X[0] + X[2], 0 * X[0]])),
+    ("AdjustContrastv2", [numbers(2, 3, 3, 2), np.float32(2)], {}, {},
+     (numbers(2, 3, 3, 2) - numbers(2, 3, 3, 2).mean((1, 2), keepdims=True)) * 2
+     + numbers(2, 3, 3, 2).mean((1, 2), keepdims=True)),
+    ("Cumsum", [X], {1: np.int32(-1)}, {}, X.cumsum(-1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "inputs", "constants", "attrs", "expected"), ROWS, ids=[row[0] for row in ROWS])
+def test_rewritten_op(op: str, inputs: list[Array], constants: dict[int, Array], attrs: Any, expected: Array) -> None:
+    got = run(op, inputs, constants, **attrs)
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_diagonals_do_not_spread_nan() -> None:
+    row = np.float32([np.nan, 1, np.inf])
+    np.testing.assert_array_equal(run("MatrixDiag", [row]), [[np.nan, 0, 0], [0, 1, 0], [0, 0, np.inf]])
+
+
+@pytest.mark.parametrize(("batch", "along"), [(0, 1), (1, 0), (0, 2)])
+def test_reverse_sequence(batch: int, along: int) -> None:
+    x = numbers(3, 3, 3)
+    lengths = np.int32([0, 2, 3])
+    expected = x.copy()
+    for row, length in enumerate(lengths):
+        place: list[Any] = [slice(None)] * 3
+        place[batch], place[along] = row, slice(0, length)
+        axis = along - (batch < along)
+        expected[tuple(place)] = np.flip(x[tuple(place)], axis)
+    np.testing.assert_array_equal(run("ReverseSequence", [x, lengths], batch_dim=batch, seq_dim=along), expected)
+
+
+def test_known_sizes_make_constants() -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT, shape=(-1, 4, 4, 2)),
+        node("y", "SpaceToDepth", "x", T=FLOAT, block_size=2, data_format=b"NHWC"), outputs={"y": "y"},
+    )  # fmt: skip
+    after, _ = run_passes(made, PassContext())
+    assert sorted(item.op for item in after.nodes.values()) == ["Const"] * 3 + [
+        "Placeholder",
+        "Reshape",
+        "Reshape",
+        "Transpose",
+    ]
+
+
+def test_top_k_and_what_has_no_rewrite() -> None:
+    values, places = run("TopK", [X], outputs=2, k=2)
+    np.testing.assert_array_equal(values, -np.sort(-X)[:, :2])
+    np.testing.assert_array_equal(places, np.argsort(-X)[:, :2])
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT), node("a/l", "Lgamma", "x"), node("a/m", "Lgamma", "a/l"),
+        node("d", "MatrixDiagV3", "a/m", "x"), outputs={"d": "d"},
+    )  # fmt: skip
+    after, _ = run_passes(made, PassContext())
+    first, second = unsupported_ops(after)
+    assert (first.op, first.count, first.first, first.scope, first.has_rewrite) == ("Lgamma", 2, "a/l", "a", False)
+    assert (second.op, second.has_rewrite) == ("MatrixDiagV3", True)
+    with pytest.raises(UnsupportedOpError, match=r"lacks 2 ops .* Lgamma \(2 nodes, the first 'a/l' in 'a'"):
+        check_ops(after)
