@@ -100,7 +100,11 @@ ELEMENTWISE: list[Row] = [
     ),
     ("LeakyReLU", {"alpha": 0.2}, lambda x: np.where(x > 0, x, 0.2 * x)),
     ("LeakyReLU", {"negative_slope": 0.4}, lambda x: np.where(x > 0, x, 0.4 * x)),
-    ("LeakyReLU", {"alpha": {"class_name": "__numpy__", "config": {"value": 0.25}}}, lambda x: np.where(x > 0, x, x / 4)),
+    (
+        "LeakyReLU",
+        {"alpha": {"class_name": "__numpy__", "config": {"value": 0.25}}},
+        lambda x: np.where(x > 0, x, x / 4),
+    ),
     ("LeakyReLU", {}, lambda x: np.where(x > 0, x, 0.3 * x)),
     ("ELU", {"alpha": 1.5}, lambda x: np.where(x > 0, x, 1.5 * np.expm1(x))),
     ("ThresholdedReLU", {"theta": 0.7}, lambda x: np.where(x > 0.7, x, 0)),
@@ -247,7 +251,8 @@ def test_causal_convolution() -> None:
 
 def depthwise(x: Array, kernel: Array, strides: Any, padding: str, dilations: Any) -> Array:
     parts = [
-        convolution(x[..., i : i + 1], kernel[..., i : i + 1, :], strides, padding, dilations) for i in range(x.shape[-1])
+        convolution(x[..., i : i + 1], kernel[..., i : i + 1, :], strides, padding, dilations)
+        for i in range(x.shape[-1])
     ]
     return np.concatenate(parts, -1)
 
@@ -335,9 +340,7 @@ def test_open_image_sizes_are_read_at_run_time() -> None:
 
 def pooled(x: Array, window: Any, strides: Any, padding: str, reduce: Callable[..., Array]) -> Array:
     count = x.ndim - 2
-    pads = [
-        same_pads(x.shape[i + 1], window[i], strides[i], 1) if padding == "same" else (0, 0) for i in range(count)
-    ]
+    pads = [same_pads(x.shape[i + 1], window[i], strides[i], 1) if padding == "same" else (0, 0) for i in range(count)]
     padded = np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=np.nan)
     view = np.lib.stride_tricks.sliding_window_view(padded, window, tuple(range(1, count + 1)))
     view = view[(slice(None), *(slice(None, None, s) for s in strides))]
@@ -395,7 +398,9 @@ def test_bilinear_upsampling_samples_at_pixel_centres() -> None:
 def test_image_preprocessing() -> None:
     x = normal(2, 6, 8, 3)
     close(run_layer("CenterCrop", {"height": 3, "width": 4}, x), x[:, 1:4, 2:6])
-    close(run_layer("Resizing", {"height": 12, "width": 16, "interpolation": "nearest"}, x), x.repeat(2, 1).repeat(2, 2))
+    close(
+        run_layer("Resizing", {"height": 12, "width": 16, "interpolation": "nearest"}, x), x.repeat(2, 1).repeat(2, 2)
+    )
     crop = {"height": 6, "width": 6, "interpolation": "nearest", "crop_to_aspect_ratio": True}
     close(run_layer("Resizing", crop, x), x[:, :, 1:7])
     with pytest.raises(UnsupportedOpError, match=r"layer' \(Resizing\).*'lanczos3' is not supported"):
@@ -532,7 +537,9 @@ def test_misfits_name_the_layer() -> None:
     x = normal(2, 3)
     with pytest.raises(ModelFormatError, match=r"'model/layer' \(Dense\): weight 'kernel' has shape \[4, 2\]"):
         run_layer("Dense", {}, x, weights=[normal(4, 2), normal(2)])
-    with pytest.raises(ModelFormatError, match=r"'layer' \(Dense\) has 1 weights in the file; .* 2: layer/kernel, layer/b"):
+    with pytest.raises(
+        ModelFormatError, match=r"'layer' \(Dense\) has 1 weights in the file; .* 2: layer/kernel, layer/b"
+    ):
         run_layer("Dense", {}, x, weights=[normal(3, 2)])
     with pytest.raises(ModelFormatError, match=r"no kernel, bias for layer 'model/layer'"):
         run_layer("Dense", {}, x)
@@ -557,8 +564,8 @@ def test_back_and_forth_between_formats_costs_one_transposition_each() -> None:
     before = [
         entry("Conv2D", "a", kernel_size=[1, 1], data_format="channels_first", use_bias=False, trainable=True),
     ]
-    from tfgl.keras import graph_of_keras
     from keras_layers import functional, input_entry
+    from tfgl.keras import graph_of_keras
 
     layers = [
         input_entry("x", [3, 4, 4]),

@@ -117,9 +117,7 @@ def test_initial_states_and_masks(name: str) -> None:
         results = run_layer(name, config, x, *given, weights=w, outputs=1 + count, before=masking)
         for result, value in zip(results, [expected, *last], strict=True):
             close(result, value, 1e-5)
-    zeroed = run_layer(
-        name, {**config, "zero_output_for_mask": True}, x, weights=w, outputs=1 + count, before=masking
-    )
+    zeroed = run_layer(name, {**config, "zero_output_for_mask": True}, x, weights=w, outputs=1 + count, before=masking)
     close(zeroed[0], loop(name, x, w, mask)[0] * mask[..., None], 1e-5)
 
 
@@ -196,7 +194,9 @@ def test_time_distributed() -> None:
 
 
 def test_steps_have_to_be_known() -> None:
-    with pytest.raises(UnsupportedOpError, match=r"layer' \(LSTM\) needs the number of time steps.*give the model's input"):
+    with pytest.raises(
+        UnsupportedOpError, match=r"layer' \(LSTM\) needs the number of time steps.*give the model's input"
+    ):
         layer_graph("LSTM", config_of("LSTM"), [normal(1, 5, 2)], weights_of("LSTM", 2, 4), space=[None, 2])
     layers = [input_entry("x", [None, 2]), entry("LSTM", "l", [[["x", 0, 0, {}]]], **config_of("LSTM"))]
     graph = graph_of_keras(
@@ -292,3 +292,47 @@ def test_multi_head_attention(version: str, causal: bool) -> None:
     )
     close(results[0], expected, 1e-5)
     close(results[1], softmax(scores), 1e-5)
+
+
+@pytest.mark.parametrize("channels_first", [False, True], ids=["last", "first"])
+def test_conv_lstm(channels_first: bool) -> None:
+    from test_keras_layers import convolution
+
+    x = normal(2, 3, 5, 6, 2)
+    kernel, recurrent, bias = normal(3, 3, 2, 16), normal(3, 3, 4, 16), normal(16)
+    h = c = np.zeros((2, 3, 4, 4))
+    outputs = []
+    for t in range(3):
+        z = convolution(x[:, t], kernel, [1, 1], "valid", [1, 1]) + bias
+        z = z + convolution(h, recurrent, [1, 1], "same", [1, 1])
+        i, f, g, o = np.split(z, 4, -1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        outputs.append(h)
+    config = {
+        "filters": 4, "kernel_size": [3, 3], "padding": "valid", "activation": "tanh",
+        "recurrent_activation": "sigmoid", "return_sequences": True, "return_state": True,
+    }  # fmt: skip
+    expected = [np.stack(outputs, 1), h, c]
+    if channels_first:
+        config["data_format"] = "channels_first"
+        x = np.moveaxis(x, -1, 2)
+        expected = [np.moveaxis(expected[0], -1, 2), *(np.moveaxis(state, -1, 1) for state in expected[1:])]
+    results = run_layer("ConvLSTM2D", config, x, weights=[kernel, recurrent, bias], outputs=3)
+    for result, value in zip(results, expected, strict=True):
+        close(result, value, 1e-5)
+
+
+def test_conv_lstm_of_steps() -> None:
+    from test_keras_layers import convolution
+
+    x = normal(2, 2, 5, 2)
+    kernel, recurrent, bias = normal(3, 2, 8), normal(3, 2, 8), normal(8)
+    h = c = np.zeros((2, 5, 2))
+    for t in range(2):
+        z = convolution(x[:, t], kernel, [1], "same", [1]) + bias + convolution(h, recurrent, [1], "same", [1])
+        i, f, g, o = np.split(z, 4, -1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+    config = {"filters": 2, "kernel_size": [3], "padding": "same", "recurrent_activation": "sigmoid"}
+    close(run_layer("ConvLSTM1D", config, x, weights=[kernel, recurrent, bias]), h, 1e-5)

@@ -68,6 +68,7 @@ class Builder:
         self.nodes: dict[str, Node] = {}
         self.values: dict[str, Array] = {}
         self._scopes: list[str] = []
+        self._counts: dict[str, int] = {}
         self._shared: dict[tuple[str, Shape, bytes], Tensor] = {}
         self._sizes: dict[Edge, list[Size]] = {}
         self._transposed: dict[Edge, tuple[Tensor, tuple[int, ...]]] = {}
@@ -86,10 +87,11 @@ class Builder:
     def unique(self, name: str) -> str:
         """A name below the current scopes that no node has."""
         name = "/".join([*self._scopes, _FORBIDDEN.sub("_", name)])
-        candidate, count = name, 0
+        candidate = name
         while candidate in self.nodes:
-            count += 1
-            candidate = f"{name}_{count}"
+            # Counted, because an unrolled layer asks for the same name thousands of times.
+            self._counts[name] = self._counts.get(name, 0) + 1
+            candidate = f"{name}_{self._counts[name]}"
         return candidate
 
     def add(
@@ -144,6 +146,13 @@ class Builder:
         if key is not None:
             self._shared[key] = result
         return result
+
+    def held(self, value: Any, *, name: str) -> Tensor:
+        """A constant of something that has shape and dtype and gives its values to np.asarray."""
+        label = self.unique(name)
+        self.nodes[label] = Node(label, "Const", (), (), {"dtype": DataType(str(value.dtype))})
+        self.values[label] = value
+        return Tensor(Edge(label), tuple(value.shape), str(value.dtype))
 
     def integers(self, values: int | Sequence[int]) -> Tensor:
         """An int32 constant: axes, sizes, permutations."""

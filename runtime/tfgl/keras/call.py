@@ -12,6 +12,8 @@ from .builder import Builder, Tensor
 from .weights import LayerNode
 
 Array = np.ndarray[Any, Any]
+# Constants that are made of a few numbers of a configuration may have so many elements.
+_MOST_ELEMENTS = 1 << 26
 Nested = Any  # a Tensor, or lists and dicts of them, as Keras passes them to layers
 
 
@@ -85,7 +87,10 @@ class Call:
 
     def weight(self, name: str, shape: Sequence[int] | None = None) -> Tensor:
         """A weight as a constant of the graph, which all calls of the layer share; ``shape`` is checked (-1: any)."""
-        array = self.array(name)
+        given = self.node.values.get(name)
+        # What can wait is left in its file.
+        lazy = not isinstance(given, np.ndarray) and str(getattr(given, "dtype", "")) in ("float32", "int32")
+        array: Any = given if lazy else self.array(name)
         if shape is not None and not _fits(array.shape, shape):
             raise ModelFormatError(f"{self}: weight {name!r} has shape {list(array.shape)}, expected {list(shape)}")
         return self.constant(name, array)
@@ -94,7 +99,8 @@ class Call:
         """A constant that belongs to the layer: made once for all its calls."""
         key = (id(self.node.values) if self.node.values else id(self.node), name)
         if key not in self.context.weights:
-            self.context.weights[key] = self.b.constant(array, name=name)
+            make = self.b.constant if isinstance(array, np.ndarray) else self.b.held
+            self.context.weights[key] = make(array, name=name)
         return self.context.weights[key]
 
     # Configuration ---------------------------------------------------------------------------------------------
@@ -178,6 +184,12 @@ class Call:
             )
         return size
 
+    def bounded(self, count: int, what: str) -> int:
+        """``count`` where it is no more than a graph can hold; UnsupportedOpError for more, ``what`` names it."""
+        if count > _MOST_ELEMENTS:
+            raise self.unsupported(f"{what} would need {count} elements in the graph", f"{_MOST_ELEMENTS} are allowed")
+        return count
+
     def to_last(self, x: Tensor) -> Tensor:
         """Channels-first data with the channels last, where the layer's ``data_format`` says so."""
         return self.b.transpose(x, [0, *range(2, x.rank), 1]) if self.channels_first else x
@@ -231,7 +243,7 @@ def call_layer(
     outputs = [results] if isinstance(results, Tensor) else list(results)
     if row.masking == "own":
         return outputs
-    mask = inputs[0].mask if row.masking == "pass" else None
+    mask = inputs[0].mask if inputs and row.masking == "pass" else None
     return [output.masked(mask) for output in outputs]
 
 

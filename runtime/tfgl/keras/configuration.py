@@ -141,9 +141,9 @@ def _keras3(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.get("class_name") == "__keras_tensor__":
             history = value.get("config", {}).get("keras_history")
-            if not _is_legacy(history):
+            if not _is_legacy(history) or type(history[2]) is not int:
                 raise ModelFormatError(f"a Keras tensor without keras_history: {_shown(value)}")
-            return Reference(str(history[0]), int(history[1]), int(history[2]))
+            return Reference(history[0], history[1], history[2])
         if value.get("class_name") in ("__tuple__", "__numpy__", "__tensor__"):
             inner = value.get("items", value.get("config", {}))
             return _keras3(inner.get("value") if isinstance(inner, Mapping) else inner)
@@ -164,8 +164,8 @@ def endpoints(value: Any, place: str) -> Any:
     >>> endpoints(["x", 0, 0], "the model")
     [Reference(layer='x', node=0, tensor=0)]
     """
-    if _is_legacy(value):
-        return [Reference(value[0], value[1], int(value[2]))]
+    if _is_legacy(value) and type(value[2]) is int:
+        return [Reference(value[0], value[1], value[2])]
     if isinstance(value, Mapping):
         return {name: next(iter(references_of(endpoints(item, place)))) for name, item in value.items()}
     if isinstance(value, list):

@@ -57,6 +57,22 @@ def graph_of_keras(
     >>> dict(graph.inputs)["d_input"].shape, list(graph.outputs)
     ((-1, 2), ['d'])
     """
+    try:
+        return _graph(config, weights, is_keras3(config, keras_version), output_names, input_shapes or {})
+    except RecursionError:
+        raise ModelFormatError("the model's configuration is nested too deep") from None
+    except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
+        # A configuration is data from strangers: whatever is odd in it must end as an error of this kind.
+        raise ModelFormatError(f"the model's configuration cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _graph(
+    config: Mapping[str, Any],
+    weights: Mapping[Any, Arrays],
+    keras3: bool,
+    output_names: Sequence[str] | None,
+    input_shapes: Mapping[str, Sequence[int | None]],
+) -> Graph:
     root = LayerNode(config)
     if not root.is_model:
         raise ModelFormatError(
@@ -65,8 +81,8 @@ def graph_of_keras(
         )
     root.assign({key if isinstance(key, str) else "/".join(key): value for key, value in weights.items()})
     builder = Builder()
-    context = Context(builder, is_keras3(config, keras_version))
-    feeds = _placeholders(builder, root, input_shapes or {})
+    context = Context(builder, keras3)
+    feeds = _placeholders(builder, root, input_shapes)
     with builder.scope(root.name):
         named = model_outputs(context, root, feeds)
     keys = _output_keys([name for name, _ in named], output_names)

@@ -17,6 +17,7 @@ from .activations import masked_logits
 
 def causal_mask(c: Call, query: int, value: int) -> Tensor:
     """(1, query, value): a step sees itself and those before it."""
+    c.bounded(query * value, "the causal mask")
     return c.b.constant(np.tril(np.ones((1, query, value), bool)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,7 +100,8 @@ def _grouped(
     b, groups = c.b, _kernel_input(c, x, array)
     op = "Conv3D" if x.rank == 5 else "Conv2D"
     if groups == 1:
-        return convolve(b, x, c.constant("kernel", array), strides, windows.padding, dilations, op)
+        kernel = c.weight("kernel") if array.ndim == c.x.rank == x.rank else c.constant("kernel", array)
+        return convolve(b, x, kernel, strides, windows.padding, dilations, op)
     if array.shape[-2] == 1 and x.rank == 4 and len(set(strides)) == 1:
         # Output channel g * m + i is made of channel g, as in a depthwise convolution with multiplier m.
         shape = (*array.shape[:2], groups, array.shape[-1] // groups)
@@ -238,6 +240,7 @@ def _transposed(c: Call, x: Tensor, array: Any, windows: _Windows, padding: list
         target.append(b.add_(grown, offset) if isinstance(grown, Tensor) else grown)
     shape.append(array.shape[-2])
     target.append(array.shape[-2])
+    c.bounded(array.size * math.prod(dilations), "its dilated kernel")
     kernel = c.constant("kernel", _dilated(array, dilations))
     attrs = window_attributes(strides, windows.padding, [1] * count, b"NDHWC" if count == 3 else b"NHWC")
     op = "Conv3DBackpropInputV2" if count == 3 else "Conv2DBackpropInput"

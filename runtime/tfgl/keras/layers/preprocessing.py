@@ -158,7 +158,7 @@ def random_crop(c: Call) -> Tensor:
 def category_encoding(c: Call) -> Tensor:
     """Indices as one_hot, multi_hot or count vectors of ``num_tokens``."""
     b, x = c.b, c.x
-    count, mode = c.integer("num_tokens"), c.text("output_mode", "multi_hot")
+    count, mode = c.bounded(c.integer("num_tokens"), "the list of tokens"), c.text("output_mode", "multi_hot")
     if mode not in ("one_hot", "multi_hot", "count"):
         raise c.wrong("output_mode", "one_hot, multi_hot or count", mode)
     if mode == "one_hot" and x.rank > 1 and x.shape[-1] == 1:

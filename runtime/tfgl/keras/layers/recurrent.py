@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from ...errors import ModelFormatError, UnsupportedOpError
 from ..activations import activate
 from ..builder import Tensor
-from ..call import Call
+from ..call import Call, tensors_of
 from ..registry import Weight, layer
 from ..weights import LayerNode
 
 # A state that is None is all zeros: what it would be multiplied with is left out.
 State = Tensor | None
+_MOST_STEPS = 4096
 
 _WEIGHTS = (Weight("kernel"), Weight("recurrent_kernel"), Weight("bias", when="use_bias"))
 
@@ -221,6 +222,10 @@ def unrolled(
     steps = c.known(x, 1, "the number of time steps, over which it is unrolled,")
     if steps == 0:
         raise ModelFormatError(f"{c}: a sequence of no steps")
+    if steps > _MOST_STEPS:
+        raise c.unsupported(
+            f"{steps} time steps are too many to write each out", f"up to {_MOST_STEPS} are; shorten the model's input"
+        )
     parts = b.unpack(cell.project(x), 1)
     holds: list[Tensor | None] = [None] * steps
     if mask is not None:
@@ -265,12 +270,11 @@ def _kept(c: Call, hold: Tensor, new: Tensor, before: State) -> Tensor:
     return c.b.select(condition, new, before if before is not None else c.b.unary("ZerosLike", new))
 
 
-def _initial(c: Call, cell: Cell) -> list[State]:
+def _initial(c: Call, cell: Cell, given: Sequence[Tensor]) -> list[State]:
     """The states that the layer is called with, else zeros."""
-    given = list(c.inputs[1 : 1 + cell.state_count])
     stated = c.kwargs.get("initial_state")
     if stated is not None and not given:
-        given = list(stated) if isinstance(stated, (list, tuple)) else [stated]
+        given = tensors_of(stated)
     if not given:
         return [None] * cell.state_count
     if len(given) != cell.state_count:
@@ -278,12 +282,12 @@ def _initial(c: Call, cell: Cell) -> list[State]:
     return list(given)
 
 
-def _run(c: Call, cell: Cell) -> list[Tensor]:
-    x = c.x
+def run_cell(c: Call, cell: Cell, x: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+    """What the layer returns for x (batch, time, ...), with masks; ``states`` may be empty."""
     if c.flag("time_major"):
         raise c.unsupported("time_major is not supported", "put the batch first")
     mask = c.kwargs["mask"] if isinstance(c.kwargs.get("mask"), Tensor) else x.mask
-    results = unrolled(c, cell, x, _initial(c, cell), mask, c.flag("zero_output_for_mask"))
+    results = unrolled(c, cell, x, _initial(c, cell, states), mask, c.flag("zero_output_for_mask"))
     return [results[0].masked(mask if c.flag("return_sequences") else None), *results[1:]]
 
 
@@ -291,7 +295,7 @@ def _run(c: Call, cell: Cell) -> list[Tensor]:
 def recurrent(c: Call) -> list[Tensor]:
     """A layer that is its own cell; x (batch, time, features)."""
     c.rank(3)
-    return _run(c, cell_of(c, c.node))
+    return run_cell(c, cell_of(c, c.node), c.x, c.inputs[1:])
 
 
 def _cell_of_config(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -307,7 +311,7 @@ def rnn(c: Call) -> list[Tensor]:
     """A layer around any cell."""
     if "cell" not in c.node.children:
         raise c.wrong("cell", "a cell", c.get("cell"))
-    return _run(c, cell_of(c, c.node.children["cell"]))
+    return run_cell(c, cell_of(c, c.node.children["cell"]), c.x, c.inputs[1:])
 
 
 def _cells_of_config(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -329,5 +333,5 @@ def stacked_alone(c: Call) -> list[Tensor]:
 
 def _single_step(c: Call) -> list[Tensor]:
     cell = cell_of(c, c.node)
-    output, states = cell.step(cell.project(c.x), _initial(c, cell))
+    output, states = cell.step(cell.project(c.x), _initial(c, cell, c.inputs[1:]))
     return [output, *states]
