@@ -336,3 +336,30 @@ def test_conv_lstm_of_steps() -> None:
         h = sigmoid(o) * np.tanh(c)
     config = {"filters": 2, "kernel_size": [3], "padding": "same", "recurrent_activation": "sigmoid"}
     close(run_layer("ConvLSTM1D", config, x, weights=[kernel, recurrent, bias]), h, 1e-5)
+
+
+def test_grouped_query_attention() -> None:
+    x = normal(2, 3, 6)
+    shapes = [(6, 4, 5), (4, 5), (6, 2, 5), (2, 5), (6, 2, 5), (2, 5), (4, 5, 6), (6,)]
+    weights = [normal(*shape) for shape in shapes]
+    q = np.einsum("bte,enk->bntk", x, weights[0]) + weights[1][:, None]
+    k, v = ((np.einsum("bte,enk->bntk", x, weights[i]) + weights[i + 1][:, None]).repeat(2, 1) for i in (2, 4))
+    scores = softmax(q @ k.transpose(0, 1, 3, 2) / np.sqrt(5))
+    expected = np.einsum("bntk,nke->bte", scores @ v, weights[6]) + weights[7]
+    config = {"head_dim": 5, "num_query_heads": 4, "num_key_value_heads": 2}
+    close(run_layer("GroupQueryAttention", config, x, x, weights=weights, version="3.6.0"), expected, 1e-5)
+
+
+def test_cudnn_layers_of_old_files() -> None:
+    x, w = normal(2, 4, 3), weights_of("GRU", 3, 4)
+    close(run_layer("CuDNNGRU", {"units": 4}, x, weights=[*w[:2], w[2].ravel()]), loop("GRU", x, w)[0][:, -1], 1e-5)
+    w, more = weights_of("LSTM", 3, 4), normal(16)
+    result = run_layer("CuDNNLSTM", {"units": 4}, x, weights=[*w[:2], np.concatenate([w[2] - more, more])])
+    close(result, loop("LSTM", x, w)[0][:, -1], 1e-5)
+
+
+def test_layers_with_tables_say_what_to_do() -> None:
+    with pytest.raises(
+        UnsupportedOpError, match="'model/layer' is a StringLookup, which is not supported: it looks up"
+    ):
+        run_layer("StringLookup", {}, normal(1, 2))

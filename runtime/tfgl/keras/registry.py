@@ -131,6 +131,11 @@ def row_of(class_name: str, name: str = "", package: str | None = None) -> Row:
             f"{where} is a {class_name}: it holds Python code, which is never run; replace it by layers of Keras "
             "(Rescaling, Activation, Multiply, ...), or convert a SavedModel, which holds its ops"
         )
+    if class_name in _LACKING and package is None:
+        raise UnsupportedOpError(
+            f"{where} is a {class_name}, which is not supported: {_LACKING[class_name]}; leave it out and do "
+            "its work before or after, or convert a SavedModel, which holds its ops"
+        )
     shown = f"{package}>{class_name}" if package and ">" not in class_name else class_name
     raise UnsupportedOpError(
         f"{where} is of class {shown!r}, which is no layer of Keras that is known here; if it is a class of your own, "
@@ -138,6 +143,19 @@ def row_of(class_name: str, name: str = "", package: str | None = None) -> Row:
     )
 
 
+# Layers of Keras that have no row, and why.
+_LACKING = {
+    **dict.fromkeys(
+        ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing"),
+        "it looks up tables that no array of the file holds",
+    ),
+    **dict.fromkeys(("MelSpectrogram", "STFTSpectrogram"), "its transform is not built yet"),
+    **dict.fromkeys(
+        ("SpectralNormalization", "AbstractRNNCell", "DenseFeatures", "FeatureSpace", "KernelDensity"),
+        "its kind of layer is not built yet",
+    ),
+    **dict.fromkeys(("TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer"), "it runs another framework's code"),
+}
 # Names of older files.
 _RENAMED = {
     "BatchNormalizationV1": "BatchNormalization",

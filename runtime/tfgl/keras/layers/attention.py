@@ -100,6 +100,19 @@ def _multi_head_weights(config: Mapping[str, Any]) -> Sequence[Weight]:
 @layer("MultiHeadAttention", weights=_multi_head_weights, masking="own", takes=None)
 def multi_head_attention(c: Call) -> list[Tensor]:
     """Attention over the axis between batch and features; kernels (features, heads, size), (heads, size, features)."""
+    return _multi_head(c, "key_dim", 1)
+
+
+@layer("GroupQueryAttention", "GroupedQueryAttention", weights=_multi_head_weights, masking="own", takes=None)
+def grouped_query_attention(c: Call) -> list[Tensor]:
+    """MultiHeadAttention in which several heads of the query share one of key and value."""
+    heads, shared = c.integer("num_query_heads"), c.integer("num_key_value_heads")
+    if shared < 1 or heads % shared:
+        raise c.wrong("num_key_value_heads", f"a divisor of {heads}", shared)
+    return _multi_head(c, "head_dim", heads // shared)
+
+
+def _multi_head(c: Call, size_key: str, repeats: int) -> list[Tensor]:
     b = c.b
     query, value, key = _query_value_key(c)
     axes = c.get("attention_axes")
@@ -109,8 +122,9 @@ def multi_head_attention(c: Call) -> list[Tensor]:
         )
     if c.flag("use_gate") or c.get("sliding_window") is not None:
         raise c.unsupported("use_gate and sliding_window are not supported", "leave them off")
-    q, k, v = (_heads(c, x, part) for x, part in ((query, "query"), (key, "key"), (value, "value")))
-    q = b.mul(q, 1 / math.sqrt(c.integer("key_dim")))
+    q = _heads(c, query, "query", 1)
+    k, v = _heads(c, key, "key", repeats), _heads(c, value, "value", repeats)
+    q = b.mul(q, 1 / math.sqrt(c.integer(size_key)))
     scores = b.matmul(q, k, transpose_b=True)  # (batch, heads, query, value)
     mask = _multi_head_mask(c, query, value, key, scores)
     if mask is not None:
@@ -129,16 +143,17 @@ def multi_head_attention(c: Call) -> list[Tensor]:
     return [result, weights] if c.kwargs.get("return_attention_scores") else [result]
 
 
-def _heads(c: Call, x: Tensor, part: str) -> Tensor:
-    """x projected: (batch, heads, steps, size)."""
+def _heads(c: Call, x: Tensor, part: str, repeats: int) -> Tensor:
+    """x projected: (batch, heads, steps, size), each head ``repeats`` times."""
     b = c.b
-    kernel = c.array(f"{part}/kernel")
+    kernel = np.repeat(c.array(f"{part}/kernel"), repeats, 1)
     if kernel.ndim != 3 or kernel.shape[0] != x.shape[-1]:
         raise ModelFormatError(f"{c}: {part} kernel has shape {list(kernel.shape)}, the input {list(x.shape)}")
     flat = c.constant(f"{part}/kernel", kernel.reshape(kernel.shape[0], -1))
     result = b.matmul(b.reshape(x, [-1, kernel.shape[0]]), flat)
     if c.has(f"{part}/bias"):
-        result = b.bias_add(result, c.constant(f"{part}/bias", c.array(f"{part}/bias").reshape(-1)))
+        bias = np.repeat(c.array(f"{part}/bias"), repeats, 0)
+        result = b.bias_add(result, c.constant(f"{part}/bias", bias.reshape(-1)))
     apart = b.reshape(result, [*b.sizes(x)[:-1], kernel.shape[1], kernel.shape[2]])
     return b.transpose(apart, [0, 2, 1, 3])
 

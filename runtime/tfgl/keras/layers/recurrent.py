@@ -167,6 +167,32 @@ class GRUCell(_MatrixCell):
         )
 
 
+class CuDNNLSTMCell(LSTMCell):
+    """LSTM as NVIDIA's library has it: two biases, one behind the other, which add up."""
+
+    def _input_bias(self) -> Tensor | None:
+        bias = self.c.array("bias")
+        return self.c.constant("bias", bias.reshape(2, -1).sum(0))
+
+    def gate(self, x: Tensor, default: str) -> Tensor:
+        """Always a sigmoid."""
+        return self.b.unary("Sigmoid", x)
+
+
+class CuDNNGRUCell(GRUCell):
+    """GRU as NVIDIA's library has it: ``reset_after``, two biases one behind the other."""
+
+    def _input_bias(self) -> Tensor | None:
+        first, second = self.c.array("bias").reshape(2, -1)
+        self.reset_after = True
+        self.recurrent_bias = self.c.constant("recurrent_bias", second)
+        return self.c.constant("bias", first)
+
+    def gate(self, x: Tensor, default: str) -> Tensor:
+        """Always a sigmoid."""
+        return self.b.unary("Sigmoid", x)
+
+
 class StackedCells:
     """Cells one after the other; their states in a row."""
 
@@ -192,9 +218,16 @@ class StackedCells:
 
 
 _CELLS: dict[str, Any] = {
-    "SimpleRNN": SimpleCell, "SimpleRNNCell": SimpleCell, "LSTM": LSTMCell, "LSTMCell": LSTMCell,
-    "GRU": GRUCell, "GRUCell": GRUCell, "StackedRNNCells": StackedCells,
-}  # fmt: skip
+    "SimpleRNN": SimpleCell,
+    "SimpleRNNCell": SimpleCell,
+    "LSTM": LSTMCell,
+    "LSTMCell": LSTMCell,
+    "CuDNNLSTM": CuDNNLSTMCell,
+    "GRU": GRUCell,
+    "GRUCell": GRUCell,
+    "CuDNNGRU": CuDNNGRUCell,
+    "StackedRNNCells": StackedCells,
+}
 
 
 def cell_of(c: Call, node: LayerNode) -> Cell:
@@ -291,7 +324,7 @@ def run_cell(c: Call, cell: Cell, x: Tensor, states: Sequence[Tensor]) -> list[T
     return [results[0].masked(mask if c.flag("return_sequences") else None), *results[1:]]
 
 
-@layer("SimpleRNN", "LSTM", "GRU", weights=_WEIGHTS, masking="own")
+@layer("SimpleRNN", "LSTM", "GRU", "CuDNNLSTM", "CuDNNGRU", weights=_WEIGHTS, masking="own")
 def recurrent(c: Call) -> list[Tensor]:
     """A layer that is its own cell; x (batch, time, features)."""
     c.rank(3)
