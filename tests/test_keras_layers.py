@@ -309,6 +309,9 @@ TRANSPOSED = [
     (2, {"kernel_size": [3, 3], "strides": [2, 2], "padding": "valid", "output_padding": [1, 1]}, (4, 5)),
     (2, {"kernel_size": [3, 2], "strides": [1, 1], "padding": "same", "dilation_rate": [2, 2]}, (6, 5)),
     (3, {"kernel_size": [2, 2, 3], "strides": [2, 2, 1], "padding": "same"}, (2, 3, 4)),
+    (3, {"kernel_size": [3, 1, 4], "strides": [2, 3, 2], "padding": "valid"}, (2, 3, 2)),
+    (3, {"kernel_size": [3, 2, 3], "strides": [2, 2, 3], "padding": "same", "output_padding": [1, 1, 0]}, (2, 2, 2)),
+    (3, {"kernel_size": [1, 2, 3], "strides": [2, 3, 1], "padding": "same"}, (2, 2, 3)),
 ]
 
 

@@ -290,3 +290,20 @@ def test_damaged_configurations_end_in_errors_of_ours(name: str) -> None:
         given: dict[str, list[Array]] = dict(weights)
         with contextlib.suppress(TfglError):
             graph_of_keras(damaged, given, keras_version=version)
+
+
+class Waiting:
+    """An array that is read when somebody needs its values."""
+
+    shape, dtype, reads = (3, 2), np.dtype(np.float32), 0
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        Waiting.reads += 1
+        return np.ones(self.shape, dtype or self.dtype)
+
+
+def test_weights_that_need_no_change_stay_in_their_file() -> None:
+    model = functional([input_entry("x", [3]), dense("d", 2, ref("x"))], ["x"], ["d"])
+    kernel = Waiting()
+    graph = graph_of_keras(model, {"d": {"kernel": kernel, "bias": np.zeros(2, np.float32)}})
+    assert graph.constants["model/d/kernel"] is kernel and not Waiting.reads

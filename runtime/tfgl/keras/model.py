@@ -51,6 +51,7 @@ def graph_of_keras(
     Raises UnsupportedOpError for layers that have no ops (Lambda, custom classes), ModelFormatError for a
     configuration that cannot be, or weights that do not fit it.
 
+    >>> import numpy as np
     >>> dense = {"class_name": "Dense", "config": {"name": "d", "units": 1, "batch_input_shape": [None, 2]}}
     >>> model = {"class_name": "Sequential", "config": {"name": "m", "layers": [dense]}}
     >>> graph = graph_of_keras(model, {"d": [np.ones((2, 1), np.float32), np.zeros(1, np.float32)]})

@@ -242,11 +242,10 @@ def _transposed(c: Call, x: Tensor, array: Any, windows: _Windows, padding: list
     target.append(array.shape[-2])
     c.bounded(array.size * math.prod(dilations), "its dilated kernel")
     kernel = c.constant("kernel", _dilated(array, dilations))
-    attrs = window_attributes(strides, windows.padding, [1] * count, b"NDHWC" if count == 3 else b"NHWC")
-    op = "Conv3DBackpropInputV2" if count == 3 else "Conv2DBackpropInput"
-    if count == 3:
-        attrs["Tshape"] = DataType("int32")
-    return b.add(op, [b.shape_tensor(target), kernel, x], shape, x.dtype, T=DataType(x.dtype), **attrs)
+    attrs = window_attributes(strides, windows.padding, [1] * count)
+    return b.add(
+        "Conv2DBackpropInput", [b.shape_tensor(target), kernel, x], shape, x.dtype, T=DataType(x.dtype), **attrs
+    )
 
 
 def _output_padding(c: Call, count: int) -> list[int | None]:
@@ -274,6 +273,43 @@ def conv2d_transpose(c: Call) -> Tensor:
 
 @layer("Conv3DTranspose", weights=(_KERNEL, _BIAS))
 def conv3d_transpose(c: Call) -> Tensor:
-    """kernel (depth, height, width, out, in)."""
-    x = c.to_last(c.rank(5))
-    return _finished(c, _transposed(c, x, c.array("kernel"), _Windows(c, 3), _output_padding(c, 3)))
+    """kernel (depth, height, width, out, in): a convolution of x with zeros between its elements.
+
+    TensorFlow's op for it is one that TensorFlow.js has not.
+    """
+    b, x, windows, array = c.b, c.to_last(c.rank(5)), _Windows(c, 3), c.array("kernel")
+    if x.shape[-1] not in (-1, array.shape[-1]):
+        raise ModelFormatError(f"{c}: a kernel of shape {list(array.shape)} does not fit {x.shape[-1]} channels")
+    if c.integer("groups", 1) != 1:
+        raise c.unsupported("groups of a transposed convolution are not supported", "make one layer for each group")
+    c.bounded(array.size * math.prod(windows.dilations), "its dilated kernel")
+    padding = _output_padding(c, 3)
+    pads, cuts = [[0, 0]], [slice(None)]
+    for i, (stride, dilation) in enumerate(zip(windows.strides, windows.dilations, strict=True)):
+        x = _stuffed(b, x, i + 1, stride)
+        arguments = (array.shape[i], stride, windows.padding, padding[i], dilation)
+        extent = (array.shape[i] - 1) * dilation + 1
+        # Sizes grow by the same amount whatever they are.
+        beyond = transposed_size(1, *arguments) - stride
+        hidden = max(extent - stride - beyond, 0) // 2 if windows.padding == "same" else 0
+        before = extent - 1 - hidden
+        after = beyond + extent - 1 - before
+        pads.append([before, max(after, 0)])
+        cuts.append(slice(None, min(after, 0) or None))
+    x = b.pad(x, [*pads, [0, 0]])
+    if any(cut.stop for cut in cuts):
+        x = b.strided_slice(x, cuts)
+    flipped = np.swapaxes(_dilated(array, windows.dilations)[::-1, ::-1, ::-1], -1, -2)
+    kernel = c.constant("kernel", np.ascontiguousarray(flipped))
+    return _finished(c, convolve(b, x, kernel, [1, 1, 1], "valid", [1, 1, 1], "Conv3D"))
+
+
+def _stuffed(b: Builder, x: Tensor, axis: int, stride: int) -> Tensor:
+    """x with ``stride - 1`` zeros after each element along an axis."""
+    if stride == 1:
+        return x
+    sizes = b.sizes(x)
+    size = sizes[axis]
+    grown = size * stride if isinstance(size, int) else b.mul(size, stride)
+    apart = b.pack([x, *[b.unary("ZerosLike", x)] * (stride - 1)], axis + 1)
+    return b.reshape(apart, [*sizes[:axis], grown, *sizes[axis + 1 :]])
