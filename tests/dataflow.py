@@ -1,4 +1,4 @@
-"""Runs graphs with Switch, Merge and frames as TensorFlow.js does: constants are ready from the start, control edges wait.
+"""Runs graphs with Switch, Merge and frames as TensorFlow.js does: constants are ready from the start.
 
 Slow and small, for tests alone: it repeats the quirks that converted models must live with.
 """

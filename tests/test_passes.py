@@ -53,7 +53,7 @@ def test_outputs_beyond_the_first_follow_the_call() -> None:
     [
         ({}, "has no such function"),
         ({"f": function("f", ("a",), ("c",), call("c", "f", "a"))}, "calls itself"),
-        ({"f": function("f", ("a", "b"), ("a",))}, "gives 1 inputs .* takes 2"),
+        ({"f": function("f", ("a", "b"), ("a",))}, r"gives 1 inputs .* takes 2"),
     ],
 )
 def test_calls_that_cannot_be_inlined(functions: dict[str, Function], message: str) -> None:
@@ -69,7 +69,7 @@ def test_growth_by_calls_of_calls_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
         lower = f"f{level - 1}"
         functions[f"f{level}"] = function(f"f{level}", ("a",), ("d",), call("c", lower, "a"), call("d", lower, "c"))
     before = graph(X, call("y", "f39", "x"), outputs={"y": "y"}).replace(functions=functions)
-    with pytest.raises(ModelFormatError, match="more than .* nodes"):
+    with pytest.raises(ModelFormatError, match=r"more than .* nodes"):
         inline_functions(before, PassContext())
 
 
@@ -105,6 +105,19 @@ def test_gathers_from_variables() -> None:
     after = apply(freeze_variables, before, variables={"v": lambda: numbers(4, 2)})
     assert ops(after) == ["GatherV2", "VarHandleOp"]
     np.testing.assert_array_equal(evaluate(after, {"x": [2]}, ["y"])["y"], numbers(4, 2)[[2]])
+
+
+def test_a_read_after_assignments_sees_them() -> None:
+    before = graph(
+        X, node("v", "VarHandleOp"), node("a", "AssignAddVariableOp", "v", "x", dtype=FLOAT),
+        node("b", "AssignSubVariableOp", "v", "two", "^a", dtype=FLOAT),
+        node("r", "ReadVariableOp", "v", "^b", dtype=FLOAT),
+        node("y", "Neg", "r"), outputs={"y": "y"}, two=np.float32(2),
+    )  # fmt: skip
+    told: list[str] = []
+    after = apply(freeze_variables, before, variables={"v": lambda: np.float32(10)}, warn=told.append)
+    assert evaluate(after, {"x": 5.0}, ["y"])["y"] == -13
+    assert "starts from the saved value" in told[0]
 
 
 def test_old_reference_variables() -> None:
@@ -293,7 +306,8 @@ def test_functions_that_stay_are_rewritten_too() -> None:
     branch = function("b", ("a",), ("n",), node("i", "Identity", "a"), node("n", "Softsign", "i", T=FLOAT))
     before = graph(
         X, node("p", "Placeholder", dtype=DataType("bool")),
-        node("y", "If", "p", "x", then_branch=FunctionName("b"), else_branch=FunctionName("b"), Tin=[FLOAT], Tout=[FLOAT]),
+        node("y", "If", "p", "x", then_branch=FunctionName("b"), else_branch=FunctionName("b"), Tin=[FLOAT],
+             Tout=[FLOAT]),
         outputs={"y": "y"},
     ).replace(functions={"b": branch})  # fmt: skip
     after, _ = run_passes(before, PassContext(control_flow_v2=True))

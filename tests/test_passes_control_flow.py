@@ -136,6 +136,18 @@ def test_a_case_with_any_index(index: int, expected: float, kept: bool) -> None:
         assert run(after, {"x": np.float32(0), "i": np.int32(index)})["y"] == expected
 
 
+def test_constants_of_old_branches_wait() -> None:
+    before = graph(
+        P, node("s", "Switch", "p", "p"), node("no", "Identity", "s:0"), node("yes", "Identity", "s:1"),
+        Node("one", "Const", (), ("yes",)), Node("two", "Const", (), ("no",)), node("y", "Merge", "two", "one"),
+        node("z", "Identity", "y"), outputs={"z": "z"},
+    )  # fmt: skip
+    before = before.replace(constants={"one": np.float32(1), "two": np.float32(2)})
+    after = lowered(before)
+    assert run(after, {"p": True})["z"] == 1
+    assert run(after, {"p": False})["z"] == 2
+
+
 def test_handles_enter_functions_as_values() -> None:
     body = function(
         "body", ("i", "v"), ("j", "v"), node("r", "ReadVariableOp", "v", dtype=FLOAT), node("j", "Add", "i", "r")

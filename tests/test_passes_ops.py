@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,18 @@ def test_reverse_sequence(batch: int, along: int) -> None:
         axis = along - (batch < along)
         expected[tuple(place)] = np.flip(x[tuple(place)], axis)
     np.testing.assert_array_equal(run("ReverseSequence", [x, lengths], batch_dim=batch, seq_dim=along), expected)
+
+
+def test_colours() -> None:
+    colours = np.random.default_rng(0).random((5, 4, 3)).astype(np.float32)
+    colours[0] = [[0, 0, 0], [1, 1, 1], [1, 0, 0], [0.5, 0.5, 0.2]]
+    expected = np.array([colorsys.rgb_to_hsv(*pixel) for pixel in colours.reshape(-1, 3).tolist()]).reshape(5, 4, 3)
+    hsv = run("RGBToHSV", [colours])
+    np.testing.assert_allclose(hsv, expected, atol=1e-5)
+    np.testing.assert_allclose(run("HSVToRGB", [hsv.astype(np.float32)]), colours, atol=1e-5)
+    np.testing.assert_allclose(run("AdjustHue", [colours, np.float32(-1)]), colours, atol=1e-5)
+    grey = run("AdjustSaturation", [colours, np.float32(0)])
+    np.testing.assert_allclose(grey, colours.max(-1, keepdims=True) * np.ones(3), atol=1e-5)
 
 
 def test_known_sizes_make_constants() -> None:

@@ -56,7 +56,7 @@ class _Freezer:
                     editor.put_constant(wanted, array)
                     constants[handle] = Edge(wanted)
                 else:
-                    constants[handle] = editor.constant(f"{wanted}/value", array)
+                    constants[handle] = editor.constant(wanted, array)
             return constants[handle]
 
         roots = {Edge(name): name for name in graph.nodes if name in variables}
@@ -80,7 +80,10 @@ class _Freezer:
             handle = read[0]
             if node.op == "ReadVariableOp" and handle:
                 self._warn_if_assigned(node, handle, graph)
-                value = value_of(handle, node.name)
+                changed = any(graph.nodes[s].op in _ASSIGNING for s in node.control_inputs if s in graph.nodes)
+                value = value_of(handle, f"{node.name}/saved" if changed else node.name)
+                if changed:
+                    value = _assigned(node, value, graph, editor, handles)
                 if value.node != node.name:
                     editor.replace_node(node, [value])
                 count += 1
@@ -178,6 +181,25 @@ class _Freezer:
                     "every call starts from the saved value"
                 )
                 return
+
+
+def _assigned(
+    node: Node, value: Edge, graph: Graph, editor: Editor, handles: Mapping[Edge, str], depth: int = 0
+) -> Edge:
+    """The value of a variable after the assignments that ``node`` waits for, in this call."""
+    name = handles.get(node.inputs[0]) if node.inputs else None
+    for source in node.control_inputs:
+        other = graph.nodes.get(source)
+        if other is None or other.op not in _ASSIGNING or handles.get(other.inputs[0]) != name or depth > 100:
+            continue
+        value = _assigned(other, value, graph, editor, handles, depth + 1)
+        attrs: dict[str, AttrValue] = {"T": other.attrs["dtype"]} if "dtype" in other.attrs else {}
+        if other.op in ("AssignVariableOp", "Assign"):
+            value = other.inputs[1]
+        else:
+            op = "AddV2" if "Add" in other.op else "Sub"
+            value = editor.add(f"{node.name}/assigned", op, (value, other.inputs[1]), attrs)
+    return value
 
 
 def _spread(graph: Graph, roots: Mapping[Edge, str]) -> dict[Edge, str]:

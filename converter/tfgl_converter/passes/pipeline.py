@@ -18,6 +18,7 @@ from .default_attributes import fill_default_attributes
 from .fold_scales import fold_scales
 from .freeze_variables import freeze_variables
 from .fuse_prelu import fuse_prelu
+from .gate_constants import gate_constants
 from .inline_functions import inline_functions
 from .lower_control_flow import lower_control_flow
 from .op_rewrites import rewrite_missing_ops
@@ -56,6 +57,7 @@ WHOLE: dict[str, Pass] = {
 EACH: dict[str, Pass] = {
     "default_attributes": fill_default_attributes,
     "prepare_constants": prepare_constants,
+    "gate_constants": gate_constants,
     "strip_debug_ops": strip_debug_ops,
     "drop_control_inputs": drop_control_inputs,
     "prune": prune,
@@ -74,13 +76,14 @@ EACH: dict[str, Pass] = {
 PASSES: dict[str, Pass] = {**WHOLE, **EACH}
 # Without these no model of variables and functions can be written.
 REQUIRED = ("open_signature", "inline_functions", "freeze_variables", "split_cases", "lower_control_flow",
-            "default_attributes", "prepare_constants", "prune")  # fmt: skip
+            "default_attributes", "prepare_constants", "gate_constants", "prune")  # fmt: skip
 _CLEANING = ("fold_constants", "simplify", "common_subexpressions", "remove_identities", "prune")
 FREEZING = ("open_signature", "inline_functions", "freeze_variables", "split_cases", "lower_control_flow")
 ORDER: tuple[str, ...] = (
     *FREEZING,
     "default_attributes",
     "prepare_constants",
+    "gate_constants",
     "strip_debug_ops",
     "drop_control_inputs",
     "prune",
