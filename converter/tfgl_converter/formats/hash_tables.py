@@ -35,6 +35,14 @@ _FROM_ARRAYS = frozenset(
     {"LookupTableImport", "LookupTableImportV2", "InitializeTable", "InitializeTableV2", "LookupTableInsertV2"}
 )
 _FROM_FILE = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "string": np.dtype(object),
+    "bfloat16": np.dtype(np.float32),
+    **{
+        name: np.dtype(name)
+        for name in ("int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64", "bool")
+    },
+}
 _MAX_FILE_BYTES = 1 << 30
 # Column numbers of InitializeTableFromTextFile that mean something else.
 _WHOLE_LINE, _LINE_NUMBER = -2, -1
@@ -65,14 +73,23 @@ def tables_of(
             keys, values = _empty(key_dtype), _empty(value_dtype)
         else:
             raise ModelFormatError(f"{node}: nothing in the model fills this table")
+        keys, values = _in_dtype(keys, key_dtype, node), _in_dtype(values, value_dtype, node)
         if keys.shape != values.shape[: keys.ndim]:
             raise ModelFormatError(f"{node}: it has keys of shape {keys.shape} and values of shape {values.shape}")
         tables[name] = Table(name, key_dtype, value_dtype, keys, values)
     return tables
 
 
+def _in_dtype(array: Array, dtype: DataType, node: Node) -> Array:
+    wanted = _DTYPES.get(dtype)
+    # What was computed here comes in 32 bits.
+    if wanted is None or array.dtype.kind != wanted.kind or not np.can_cast(array.dtype, wanted):
+        raise ModelFormatError(f"{node}: expected contents of dtype {dtype}, got {array.dtype}")
+    return array.astype(wanted, copy=False)
+
+
 def _empty(dtype: DataType) -> Array:
-    return np.empty(0, object if dtype == "string" else dtype)
+    return np.empty(0, _DTYPES.get(dtype, np.dtype(np.float32)))
 
 
 class _Filling:
@@ -90,12 +107,15 @@ class _Filling:
         for scope, node in self.root.nodes():
             if node.op not in _FROM_ARRAYS and node.op not in _FROM_FILE:
                 continue
+            expected = 2 if node.op in _FROM_FILE else 3
+            if len(node.inputs) != expected:
+                raise ModelFormatError(f"{node}: expected {expected} inputs, got {len(node.inputs)}")
             target_scope, target = scope.origin(node.inputs[0])
             if target_scope is not self.root or target.node not in self.wanted:
                 continue
             if node.op in _FROM_FILE:
                 contents[target.node] = self._from_file(scope, node, self.wanted[target.node])
-            elif len(node.inputs) >= 3:
+            else:
                 keys, values = (self._value(scope, edge, node) for edge in node.inputs[1:3])
                 contents[target.node] = (keys, values)
 
@@ -106,7 +126,7 @@ class _Filling:
             return np.asarray(scope.graph.constants[edge.node])
         if node.op == "RestoreV2" and self.bundle is not None and len(node.inputs) == 3:
             names = self._value(scope, node.inputs[1], node).reshape(-1)
-            if edge.index < names.size:
+            if names.dtype == object and edge.index < names.size:
                 return self.bundle.array(names[edge.index].decode("utf-8", "replace")).read()
         if not scope.arguments:
             # Keys that the graph computes from constants.
@@ -114,7 +134,8 @@ class _Filling:
 
             try:
                 return evaluate(scope.graph, {}, [str(edge)])[str(edge)]
-            except TfglError as error:
+            except (TfglError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+                # Kernels check what shapes and attributes allow; damage may go beyond that.
                 raise ModelFormatError(f"{reader}: the contents of its table cannot be computed: {error}") from None
         raise ModelFormatError(f"{reader}: the contents of its table come from {node}, not from constants")
 
@@ -159,6 +180,8 @@ def _lines(path: Path) -> list[bytes]:
 
 def _column(lines: list[bytes], index: int, dtype: Any, delimiter: object, place: str) -> Array:
     """A column of the lines in the table's dtype; a key or value index of -2 is the whole line, -1 its number."""
+    if dtype not in _DTYPES:
+        raise ModelFormatError(f"{place}: a column cannot be of dtype {dtype}")
     if index == _LINE_NUMBER:
         numbers = np.arange(len(lines), dtype=np.int64)
         if dtype == "string":
