@@ -307,3 +307,26 @@ def test_weights_that_need_no_change_stay_in_their_file() -> None:
     kernel = Waiting()
     graph = graph_of_keras(model, {"d": {"kernel": kernel, "bias": np.zeros(2, np.float32)}})
     assert graph.constants["model/d/kernel"] is kernel and not Waiting.reads
+
+
+def test_models_inside_wrappers_and_sequences() -> None:
+    kernel, bias, x = normal(3, 2), normal(2), normal(2, 4, 3)
+    inner = sequential("inner", dense("d", 2, batch_input_shape=[None, 3]))
+    model = sequential("s", input_entry("x", [4, 3]), entry("TimeDistributed", "t", layer=inner))
+    for weights in ({"t": [kernel, bias]}, {("t", "inner", "d"): {"kernel": kernel, "bias": bias}}):
+        close(evaluate(graph_of_keras(model, weights), {"x": x}, ["t"])["t"], x @ kernel + bias)
+    outer = sequential("outer", inner, entry("ReLU", "r"))
+    graph = graph_of_keras(outer, {"inner": [kernel, bias]})
+    (name,) = graph.inputs
+    close(evaluate(graph, {name: x[:, 0]}, ["r"])["r"], np.maximum(x[:, 0] @ kernel + bias, 0))
+
+
+def test_several_inputs_of_a_nested_model_by_order_and_by_name() -> None:
+    layers = [input_entry("p", [3]), input_entry("q", [3]), entry("Subtract", "s", ref("p", "q"))]
+    inner = functional(layers, ["p", "q"], ["s"])
+    inner["config"]["name"] = "inner"
+    a, b = normal(2, 3), normal(2, 3)
+    for node in ([["a", 0, 0, {}], ["b", 0, 0, {}]], {"q": ["b", 0, 0, {}], "p": ["a", 0, 0, {}]}):
+        nested = {**inner, "name": "inner", "inbound_nodes": [node]}
+        model = functional([input_entry("a", [3]), input_entry("b", [3]), nested], ["a", "b"], [("inner", 1, 0)])
+        close(evaluate(graph_of_keras(model, {}), {"a": a, "b": b}, ["inner"])["inner"], a - b)

@@ -262,7 +262,10 @@ def unrolled(
     parts = b.unpack(cell.project(x), 1)
     holds: list[Tensor | None] = [None] * steps
     if mask is not None:
-        holds = list(b.unpack(b.cast(mask, "bool"), 1))
+        holding = b.cast(mask, "bool")
+        while holding.rank < x.rank:
+            holding = b.expand(holding, -1)
+        holds = list(b.unpack(holding, 1))
     order = range(steps)
     if c.flag("go_backwards"):
         order = range(steps - 1, -1, -1)
@@ -297,10 +300,7 @@ def _same(a: State, b: State) -> bool:
 
 def _kept(c: Call, hold: Tensor, new: Tensor, before: State) -> Tensor:
     """``new`` where the mask holds, else what was before (zeros at the start)."""
-    condition = hold
-    while condition.rank < new.rank:
-        condition = c.b.expand(condition, -1)
-    return c.b.select(condition, new, before if before is not None else c.b.unary("ZerosLike", new))
+    return c.b.select(hold, new, before if before is not None else c.b.unary("ZerosLike", new))
 
 
 def _initial(c: Call, cell: Cell, given: Sequence[Tensor]) -> list[State]:
