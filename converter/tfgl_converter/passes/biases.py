@@ -11,6 +11,7 @@ from .rewriting import PassContext, Rewritten
 
 _PRODUCERS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
 _SUMS = ("Add", "AddV2", "BiasAdd")
+_ACTIVATIONS = ("Relu", "Relu6", "Elu", "Sigmoid", "LeakyRelu", "Prelu")
 
 
 def normalize_biases(graph: Graph, context: PassContext) -> Rewritten:
@@ -52,6 +53,12 @@ def _once(graph: Graph, context: PassContext) -> tuple[Graph, int]:
                 editor.put(Node(node.name, "BiasAdd", (before.inputs[0], bias), (), _attrs(node)))
                 editor.remove(before.name)
             elif node.op != "BiasAdd" and before.op in _PRODUCERS and _fits(before, operand, graph):
+                if not operand.any() and not any(reader.op in _ACTIVATIONS for reader in graph.consumers[node.name]):
+                    # Nothing is added; before an activation the bias stays, since TensorFlow.js fuses both or none.
+                    editor.replace_node(node, [node.inputs[side]])
+                    touched |= {node.name, before.name}
+                    count += 1
+                    break
                 edge = node.inputs[1 - side]
                 channels = _channels(before, graph)
                 if node.op == "Sub" or operand.shape != (channels,):
