@@ -18,7 +18,8 @@ from tfgl.ir.graph import Graph
 from tfgl.ir.graphdef import graph_from_json
 from tfgl.ir.lowering import supported_ops
 from tfgl_converter.dispatch import INPUT_FORMATS, OUTPUT_FORMATS, output_format_of
-from tfgl_converter.formats.source_model import SourceModel
+from tfgl_converter.formats.lazy_array import LazyArray
+from tfgl_converter.formats.source_model import SourceModel, Variable
 from tfgl_converter.graph_conversion import GraphChoices, convert_source_graph
 from tfgl_converter.op_check import unsupported_ops
 from tfgl_converter.writers.graph_def import graph_to_json
@@ -301,3 +302,23 @@ def test_an_earlier_record_goes_with_its_model(tmp_path: Path) -> None:
     tfgl_converter.convert(source, tmp_path / "web", record=False)
     assert not (tmp_path / "web" / "conversion.json").exists()
     assert isinstance(read_artifacts(tmp_path / "web"), ModelArtifacts)
+
+
+def test_large_weights_are_read_while_they_are_written(tmp_path: Path) -> None:
+    reads = []
+
+    def read() -> Any:
+        reads.append(1)
+        return np.ones((300, 200), np.float64)
+
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT), node("v", "VarHandleOp"),
+        node("r", "ReadVariableOp", "v", dtype=FLOAT), node("y", "MatMul", "x", "r", T=FLOAT), outputs={"y": "y"},
+    )  # fmt: skip
+    value = LazyArray((300, 200), np.dtype(np.float64), read, "a file")
+    source = SourceModel(made, "here", variables={"v": Variable("v", FLOAT, value)})
+    result = convert_source_graph(source)
+    assert reads == []
+    save_artifacts(result.artifacts, tmp_path / "web")
+    assert len(reads) == 1
+    assert loaded(tmp_path / "web").constants["r"].dtype == np.float32

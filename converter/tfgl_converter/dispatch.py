@@ -299,7 +299,7 @@ def _write_tfjs(
     if "conversion.json" not in (extras or {}) and stale.exists():
         stale.unlink()  # of an earlier model
     job.progress("checking")
-    written = read_artifacts(path)
+    written = read_artifacts(path, memory_map=True)
     job.done.weights = weight_report(artifacts, written, quantized)
     _describe(job.done, written)
     job.done.files = _files_of(job.output)

@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -110,7 +110,7 @@ def _reader(name: str, variable: Variable, origin: str) -> Callable[[], Array]:
             raise ModelFormatError(
                 f"{origin}: variable {variable.key or name!r} has no value in the model's files; save the model again"
             )
-        return value.read()
+        return cast(Array, value)  # read while it is written, unless a pass needs its values
 
     return read
 

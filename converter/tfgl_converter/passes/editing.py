@@ -10,6 +10,8 @@ import numpy as np
 
 from tfgl.ir.graph import AttrValue, DataType, Edge, Function, Graph, Node, Signature, TensorInfo
 
+from ..formats.lazy_array import LazyArray
+
 Array = np.ndarray[Any, Any]
 
 
@@ -61,7 +63,7 @@ class Editor:
 
     def constant(self, name: str, value: Any, dtype: str | None = None) -> Edge:
         """A new Const; its dtype is the array's unless stated."""
-        array = np.asarray(value)
+        array: Any = value if isinstance(value, LazyArray) else np.asarray(value)
         name = self.fresh(name)
         self.nodes[name] = const_node(name, array, dtype)
         self.constants[name] = array
@@ -69,7 +71,8 @@ class Editor:
 
     def value(self, edge: Edge) -> Array | None:
         """The array at ``edge`` when it is a constant."""
-        return self.constants.get(edge.node) if edge.index == 0 else None
+        held = self.constants.get(edge.node) if edge.index == 0 else None
+        return None if held is None else np.asarray(held)
 
     def put(self, node: Node) -> None:
         """A node under its own name, in place of what was there."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tfgl.ir.attributes import stored_array
 from tfgl.ir.graph import Graph
 
+from ..formats.lazy_array import LazyArray
 from .rewriting import Array, PassContext, Rewritten
 
 _INT64 = np.iinfo(np.int64)
 _INT32 = np.iinfo(np.int32)
+# Smaller values are read at once: passes look at them.
+_SMALL_BYTES = 1 << 16
+_HELD = tuple(np.dtype(kind) for kind in (np.float32, np.int32, np.bool_, np.complex64))
 
 
 def prepare_constants(graph: Graph, context: PassContext) -> Rewritten:
@@ -22,10 +28,20 @@ def prepare_constants(graph: Graph, context: PassContext) -> Rewritten:
     constants = {}
     count = 0
     for name, value in graph.constants.items():
-        array = _stored(np.asarray(value), name)
+        array = _prepared(value, name)
         count += array is not value
         constants[name] = array
     return Rewritten(graph.replace(constants=constants) if count else graph, count)
+
+
+def _prepared(value: Any, name: str) -> Any:
+    """A large constant that lies in its file stays there, whatever its dtype becomes."""
+    if not isinstance(value, LazyArray) or value.nbytes <= _SMALL_BYTES or value.dtype.kind == "O":
+        return _stored(np.asarray(value), name)
+    if value.dtype in _HELD:
+        return value
+    wanted = np.dtype(np.complex64 if value.dtype.kind == "c" else np.float32 if value.dtype.kind == "f" else np.int32)
+    return LazyArray(value.shape, wanted, lambda: _stored(value.read(), name), value.origin)
 
 
 def _stored(array: Array, name: str) -> Array:

@@ -135,7 +135,7 @@ def _encode_nodes(
                 raise InvalidArgumentError(f"{node} has no value")
             if name in weights:
                 raise InvalidArgumentError(f"two constants are called {name!r}")
-            weights[name] = np.asarray(value)
+            weights[name] = value  # large ones are read while they are written
             attrs = _constant_attrs(node, weights[name])
         if attrs:
             fields["attr"] = attrs

@@ -29,14 +29,14 @@ def fold_batch_norms(graph: Graph, protected: Collection[str] = ()) -> tuple[Gra
         if found is None:
             continue
         convolution, bias = found
-        gamma, beta, mean, variance = (constants[edge.node].astype(np.float64) for edge in norm.inputs[1:5])
+        gamma, beta, mean, variance = (np.asarray(constants[edge.node]).astype(np.float64) for edge in norm.inputs[1:5])
         epsilon = norm.attrs.get("epsilon")
         scale = gamma / np.sqrt(variance + (float(epsilon) if isinstance(epsilon, (int, float)) else 1e-4))
-        kernel = constants[convolution.inputs[1].node]
+        kernel = np.asarray(constants[convolution.inputs[1].node])
         depthwise = convolution.op == "DepthwiseConv2dNative"
         if gamma.size != (kernel.shape[2] * kernel.shape[3] if depthwise else kernel.shape[3]):
             continue
-        shift = 0.0 if bias is None else constants[bias.inputs[1].node].astype(np.float64)
+        shift = 0.0 if bias is None else np.asarray(constants[bias.inputs[1].node]).astype(np.float64)
         weights = kernel.astype(np.float64) * (scale.reshape(kernel.shape[2:]) if depthwise else scale)
         _constant(nodes, constants, f"{convolution.name}/folded_filter", weights)
         _constant(nodes, constants, f"{norm.name}/folded_bias", beta + (shift - mean) * scale)

@@ -70,7 +70,7 @@ def _value(edge: Edge, constants: dict[str, Array], several: dict[str, list[Arra
 
 def _folded(node: Node, arrays: list[Array]) -> list[Array] | None:
     try:
-        outputs = lower_node(HostCall(node, [HostValue(array) for array in arrays], "float32", frozenset(range(64))))
+        outputs = lower_node(HostCall(node, [HostValue(np.asarray(array)) for array in arrays], "float32", frozenset(range(64))))
     except (TfglError, ArithmeticError, KeyError, MemoryError):
         return None  # it fails again, with its place, when it runs
     values = [output.array for output in outputs if isinstance(output, HostValue)]
