@@ -12,6 +12,7 @@ from graphs import FLOAT, function, graph, node, ops
 from tfgl.errors import ModelFormatError
 from tfgl.ir.graph import DataType, Function, FunctionName, Graph, Node
 from tfgl_converter.passes import PassContext, run_passes
+from tfgl_converter.writers.graph_def import graph_to_json
 
 INT = DataType("int32")
 BOOL = DataType("bool")
@@ -131,6 +132,7 @@ def test_a_case_with_any_index(index: int, expected: float, kept: bool) -> None:
     before = graph(X, node("i", "Placeholder", dtype=INT), case, outputs={"y": "y"})
     after = lowered(before, *branches, control_flow_v2=kept)
     if kept:
+        graph_to_json(after)  # every argument of the functions is there
         assert {item.op for item in after.nodes.values()} == {"Placeholder", "Const", "Equal", "StatelessIf"}
     else:
         assert run(after, {"x": np.float32(0), "i": np.int32(index)})["y"] == expected

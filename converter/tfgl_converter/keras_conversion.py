@@ -57,8 +57,7 @@ def read_keras_graph(source: str | os.PathLike[str], input_format: str) -> Sourc
             f"{model.source} holds weights alone, no layers; a graph model needs the whole model (model.save in Keras)"
         )
     weights: dict[str, Mapping[str, Any]] = {
-        "/".join(path): {name: value.read for name, value in variables.items()}
-        for path, variables in model.layer_weights().items()
+        "/".join(path): dict(variables) for path, variables in model.layer_weights().items()
     }
     graph = graph_of_keras(model.config, weights, keras_version=model.keras_version)
     version = f"keras v{model.keras_version}" if model.keras_version else ""

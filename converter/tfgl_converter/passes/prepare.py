@@ -57,7 +57,7 @@ def prune(graph: Graph, context: PassContext) -> Rewritten:
     """The graph without what no output needs; inputs of the signature stay, as somebody may feed them."""
     named = {info.edge.node for info in graph.signature.inputs.values()}
     pruned = graph.prune([info.name for info in graph.outputs.values()])
-    kept = set(pruned.nodes) | named | (context.protected & set(graph.nodes) if not graph.signature.outputs else set())
+    kept = set(pruned.nodes) | named | (context.protected & set(graph.nodes))
     if kept >= set(graph.nodes):
         return Rewritten(graph, 0)
     nodes = {name: node for name, node in graph.nodes.items() if name in kept}
