@@ -61,7 +61,7 @@ def convert_source_graph(
     >>> graph = Graph({"x": Node("x", "Placeholder"), "y": Node("y", "Softsign", (Edge("x"),))})
     >>> nodes = convert_source_graph(SourceModel(graph, "here")).artifacts.model_topology["node"]
     >>> [node["op"] for node in nodes]
-    ['Placeholder', 'Const', 'Abs', 'AddV2', 'RealDiv']
+    ['Placeholder', 'Abs', 'Const', 'AddV2', 'RealDiv']
     """
     choices = choices or GraphChoices()
     if choices.structured_outputs and source.structured_outputs is None:
