@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import TfglError
 from ..evaluate import HostCall, HostValue
-from ..graph import DataType, Edge, Graph, Node
+from ..graph import DataType, Edge, Graph, Node, unused_name
 from ..lowering import lower_node
 
 Array = np.ndarray[Any, Any]
@@ -18,8 +18,8 @@ Array = np.ndarray[Any, Any]
 _GROWTH = 4
 _ALWAYS_FINE_BYTES = 1 << 16
 _IMPURE = frozenset(
-    {"Placeholder", "PlaceholderWithDefault", "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal",
-     "Multinomial", "StatelessRandomUniform", "StatelessMultinomial", "NoOp", "Print", "Assert"}
+    {"Placeholder", "PlaceholderWithDefault", "RandomUniform", "RandomUniformInt", "RandomStandardNormal",
+     "TruncatedNormal", "Multinomial", "StatelessRandomUniform", "StatelessMultinomial", "NoOp", "Print", "Assert"}
 )  # fmt: skip
 
 
@@ -81,20 +81,20 @@ def _expand(
     nodes: dict[str, Node], constants: dict[str, Array], several: dict[str, list[Array]], protected: Collection[str]
 ) -> tuple[dict[str, Node], dict[str, Array]]:
     """Constants of their own for the outputs of folded nodes that had several; unused constants leave."""
+    made: dict[Edge, Edge] = {}
     for name, node in list(nodes.items()):
         if not any(edge.node in several for edge in node.inputs):
             continue
         inputs = []
         for edge in node.inputs:
-            if edge.node not in several:
-                inputs.append(edge)
-                continue
-            own = f"{edge.node}/output_{edge.index}"
-            value = several[edge.node][edge.index]
-            if own not in constants:
+            # An output that does not exist stays, to be reported with its reader when that runs.
+            if edge not in made and edge.index < len(several.get(edge.node, ())):
+                own = unused_name(f"{edge.node}/output_{edge.index}", nodes)
+                value = several[edge.node][edge.index]
                 constants[own] = value
                 nodes[own] = Node(own, "Const", (), (), {"dtype": DataType(str(value.dtype))})
-            inputs.append(Edge(own))
+                made[edge] = Edge(own)
+            inputs.append(made.get(edge, edge))
         nodes[name] = Node(node.name, node.op, tuple(inputs), node.control_inputs, node.attrs, node.device)
     used = {edge.node for node in nodes.values() for edge in node.inputs} | set(protected)
     dropped = {name for name in nodes if name not in used and (name in constants)}

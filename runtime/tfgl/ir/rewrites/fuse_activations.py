@@ -52,7 +52,8 @@ def _once(graph: Graph, protected: Collection[str]) -> tuple[Graph, int]:
         inputs = (*producer.inputs, operand) if operand is not None else producer.inputs
         merged: dict[str, AttrValue] = {**producer.attrs, **attrs, "fused_ops": names, "num_args": len(inputs) - 2}
         del nodes[producer.name]
-        nodes[node.name] = Node(node.name, _FUSED[producer.op], inputs, producer.control_inputs, merged, producer.device)
+        op = _FUSED[producer.op]
+        nodes[node.name] = Node(node.name, op, inputs, producer.control_inputs, merged, producer.device)
         count += 1
     return graph.replace(nodes=nodes), count
 
@@ -93,7 +94,7 @@ def _is_bias(node: Node, operand: Edge, producer: Node, graph: Graph) -> bool:
         return node.attrs.get("data_format", b"NHWC") == b"NHWC"
     bias = graph.constants.get(operand.node)
     kernel = graph.constants.get(producer.inputs[1].node)
-    if bias is None or kernel is None or bias.ndim != 1:
+    if bias is None or kernel is None or bias.ndim != 1 or kernel.ndim != (2 if "MatMul" in producer.op else 4):
         return False
     return bool(bias.size == _channels(producer, kernel))
 
