@@ -155,6 +155,16 @@ def _single(value: float) -> float:
     return value
 
 
+# `precise` came with GLSL 4.00; most drivers of GL 3.3 have it by this extension.
+_VERSION_330 = (
+    "#version 330 core",
+    "#extension GL_ARB_gpu_shader5 : enable",
+    "#ifdef GL_ARB_gpu_shader5",
+    "#define PRECISE precise",
+    "#endif",
+)
+
+
 @lru_cache(maxsize=None)
 def read(name: str) -> str:
     """Text of the GLSL file ``name`` (without ``.glsl``) of this package."""
@@ -165,7 +175,7 @@ def read(name: str) -> str:
 
 def assemble(source: Source, target: Target) -> str:
     """The fragment shader of ``source`` on ``target``."""
-    lines = ["#version 430 core" if target.flavour == "image" else "#version 330 core"]
+    lines = ["#version 430 core"] if target.flavour == "image" else list(_VERSION_330)
     value, value4 = _TYPES[source.kind]
     lines += [f"#define VALUE {value}", f"#define VALUE4 {value4}"]
     lines += [f"#define {source.kind.upper()}_OUTPUT", f"#define {source.layout.upper()}_OUTPUT"]
