@@ -42,7 +42,8 @@ def markdown(results: Mapping[str, Any]) -> str:
         "are on the host; cold with our cache and the driver's empty, warm with both filled by a process before. "
         "Steady: later inferences, inputs on the host to outputs on the host. Compile: link and first draw of all "
         "programs in the cold process. CPU: processor time of all threads for one steady inference, which other work "
-        "on the machine changes less than the clock. Textures and MB: all that the steady process created, weights included.",
+        "on the machine changes less than the clock. Textures and MB: all that the steady process created, "
+        "weights included.",
         models_table(rows),
         "## Kernels",
         "Until the device has finished, inputs on the device before. GB/s: every input and output once. Programs and "
