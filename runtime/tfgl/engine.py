@@ -99,7 +99,9 @@ class Engine:
 
     def register(self, tensor: Tensor) -> None:
         """Count a new tensor and put it into the innermost tidy scope."""
-        itemsize = 0 if tensor.dtype == "string" else 8 if tensor.dtype == "complex64" else 1 if tensor.dtype == "bool" else 4
+        itemsize = (
+            0 if tensor.dtype == "string" else 8 if tensor.dtype == "complex64" else 1 if tensor.dtype == "bool" else 4
+        )
         self._live[tensor.id] = (tensor.size * itemsize, 1)
         if self._scopes:
             self._scopes[-1].append(tensor)
@@ -145,7 +147,9 @@ class Engine:
                 values: dict[str, ParameterValue] = {"out_size": tensor.size, **shape.parameters("in")}
                 tiles = source_tensor.tiles()
                 assert tiles is not None
-                self._submit("to_flat", (Input("x", tensor.kind, "tiles"),), (tiles,), flat, tensor.kind, "flat", values, {})
+                self._submit(
+                    "to_flat", (Input("x", tensor.kind, "tiles"),), (tiles,), flat, tensor.kind, "flat", values, {}
+                )
             return flat
         host = tensor.host
         assert host is not None, "a tensor without buffers holds its values on the host"
@@ -253,12 +257,16 @@ class Engine:
             plan = tiling(_as_four(result.shape), self.device.layers)
             buffer = self.tiles_buffer(plan, kind)
             if buffer is None:
-                raise TensorTooLargeError(f"{self.node}: a tensor of shape {result.shape} does not fit the tiled layout")
+                raise TensorTooLargeError(
+                    f"{self.node}: a tensor of shape {result.shape} does not fit the tiled layout"
+                )
             values = dict(plan.parameters("out"))
             result.adopt(tiles=buffer)
         else:
             if result.size == 0:
-                result._host = np.empty(result.shape, np.float32 if kind == "float" else np.int32 if dtype == "int32" else np.bool_)
+                result._host = np.empty(
+                    result.shape, np.float32 if kind == "float" else np.int32 if dtype == "int32" else np.bool_
+                )
                 return result
             buffer = self._flat_buffer(result.size, kind)
             values = {"out_size": result.size}
@@ -271,7 +279,9 @@ class Engine:
             if name in tiled:
                 tiles = tensor.tiles()
                 if tiles is None:
-                    raise TensorTooLargeError(f"{self.node}: input {name} of shape {tensor.shape} does not fit the tiled layout")
+                    raise TensorTooLargeError(
+                        f"{self.node}: input {name} of shape {tensor.shape} does not fit the tiled layout"
+                    )
                 declared.append(Input(name, tensor.kind, "tiles", access.get(name, "")))
                 buffers.append(tiles)
             else:

@@ -23,7 +23,7 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 Kind = Literal["float", "int"]
@@ -165,7 +165,7 @@ _VERSION_330 = (
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def read(name: str) -> str:
     """Text of the GLSL file ``name`` (without ``.glsl``) of this package."""
     from importlib.resources import files  # slow to import, and importing tfgl reads no shader
@@ -272,7 +272,13 @@ def _parameters(source: Source) -> list[str]:
 
 
 def _word(word: int, kind: Kind) -> str:
-    return str(word) if kind == "int" and word != -(2**31) else f"int({word & 0xFFFFFFFF}u)" if kind == "int" else f"uintBitsToFloat({word & 0xFFFFFFFF}u)"
+    return (
+        str(word)
+        if kind == "int" and word != -(2**31)
+        else f"int({word & 0xFFFFFFFF}u)"
+        if kind == "int"
+        else f"uintBitsToFloat({word & 0xFFFFFFFF}u)"
+    )
 
 
 def _accessor(declared: Input, unit: int, flavour: Flavour) -> list[str]:
@@ -321,7 +327,8 @@ def _here(declared: Input, output: Layout) -> list[str]:
         return [f"{value4} {name}_here(int t) {{ return {body}; }}"]
     lanes = ", ".join(f"{name}_at({name}_offset(t * 4 + {k}))" for k in range(4))
     return [
-        f"int {name}_offset(int i) {{ int offset = 0; for (int d = out_rank - 1; d >= 0; d--) {{ int q = i / out_dims(d);"
+        f"int {name}_offset(int i) {{ int offset = 0;",
+        "for (int d = out_rank - 1; d >= 0; d--) { int q = i / out_dims(d);"
         f" offset += (i - q * out_dims(d)) * {name}_strides(d); i = q; }} return offset; }}",
         f"{value4} {name}_here(int t) {{ return {value4}({lanes}); }}",
     ]

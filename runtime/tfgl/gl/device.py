@@ -212,7 +212,9 @@ def _describe(context: moderngl.Context, gl: raw.RawGL, backend: str, version_li
         fragment_images=gl.integer(raw.MAX_FRAGMENT_IMAGE_UNIFORMS) if images else 0,
         program_binary_formats=gl.integer(raw.NUM_PROGRAM_BINARY_FORMATS) if context.version_code >= 410 else 0,
         timer_queries=context.version_code >= 330,
-        parallel_compile=bool({"GL_KHR_parallel_shader_compile", "GL_ARB_parallel_shader_compile"} & context.extensions),
+        parallel_compile=bool(
+            {"GL_KHR_parallel_shader_compile", "GL_ARB_parallel_shader_compile"} & context.extensions
+        ),
     )
 
 

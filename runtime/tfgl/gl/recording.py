@@ -104,7 +104,9 @@ class Recording:
     is kept alive by the recording.
     """
 
-    def __init__(self, engine: _Owner, draws: Sequence[Draw], inputs: Sequence[Buffer], outputs: Iterable[Buffer]) -> None:
+    def __init__(
+        self, engine: _Owner, draws: Sequence[Draw], inputs: Sequence[Buffer], outputs: Iterable[Buffer]
+    ) -> None:
         self._engine = engine
         self._device = engine.device
         self.draws = len(draws)
@@ -117,7 +119,9 @@ class Recording:
         for buffer in self.outputs:
             self._slots[id(buffer)] = _Slot(buffer.shape, buffer.viewport)
         self._outputs = [self._slots[id(buffer)] for buffer in self.outputs]
-        external = {id(b): b for draw in draws for b in draw.inputs if id(b) not in written and id(b) not in self._slots}
+        external = {
+            id(b): b for draw in draws for b in draw.inputs if id(b) not in written and id(b) not in self._slots
+        }
         self._kept = list(external.values())
         for buffer in self._kept:
             buffer.owners += 1

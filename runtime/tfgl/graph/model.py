@@ -18,7 +18,7 @@ from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, Unsu
 from ..io import ModelArtifacts, read_artifacts, save_artifacts
 from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
 from ..ir.graphdef import graph_from_json
-from ..ir.lowering import kernels_of, supported_ops
+from ..ir.lowering import check_node, kernels_of, supported_ops
 from ..progress import progress_bar
 from ..registry import kernel_names
 from ..tensor import Tensor, host_array
@@ -431,6 +431,8 @@ def graph_of(artifacts: ModelArtifacts) -> Graph:
 
 
 def _check_supported(graph: Graph) -> None:
+    if not graph.nodes:
+        raise ModelFormatError("modelTopology has no nodes; there is nothing to run")
     needed = graph.prune(list(graph.outputs), control=False)
     known = supported_ops()
     unknown: dict[str, list[str]] = {}
@@ -441,6 +443,9 @@ def _check_supported(graph: Graph) -> None:
     if unknown:
         listed = ", ".join(f"{op} ({len(names)}x, first node {names[0]!r})" for op, names in unknown.items())
         raise UnsupportedOpError(f"the model uses ops that tfgl cannot run: {listed}; `tfgl ops` lists those it can")
+    for node in needed.nodes.values():
+        if node.name not in graph.constants:
+            check_node(node)
 
 
 def _public_info(info: TensorInfo) -> ModelTensorInfo:
@@ -470,7 +475,10 @@ def _input_array(name: str, value: InputValue, info: ModelTensorInfo) -> Array:
         if not info.dtype or dtype == info.dtype:
             return array
         typeless = not hasattr(value, "dtype") and (dtype, info.dtype) in (
-            ("int32", "float32"), ("bool", "float32"), ("bool", "int32"), ("float32", "complex64")
+            ("int32", "float32"),
+            ("bool", "float32"),
+            ("bool", "int32"),
+            ("float32", "complex64"),
         )
         if typeless or array.size == 0:
             return host_array(array, None, info.dtype)[0]
