@@ -367,8 +367,8 @@ class _Run:
             return None
         held = [array for array in arrays if array is not None]
         try:
-            call = HostCall(node, [HostValue(array) for array in held], "float32", self.plan.read[node.name])
-            outputs = lower_node(call)
+            read, inside = self.plan.read[node.name], [HostValue(array) for array in held]
+            outputs = lower_node(HostCall(node, inside, "float32", read, elements=64 * limit, steps=64 * limit))
         except UnsupportedOpError:
             return None
         results = [output.array if isinstance(output, HostValue) else None for output in outputs]

@@ -17,6 +17,8 @@ Array = np.ndarray[Any, Any]
 # A folded value may take this many times the bytes of what it was made of (a Fill or a Tile can explode).
 _GROWTH = 4
 _ALWAYS_FINE_BYTES = 1 << 16
+# A second or so; what takes longer is left to the device.
+_MOST_STEPS = 1 << 28
 _IMPURE = frozenset(
     {"Placeholder", "PlaceholderWithDefault", "RandomUniform", "RandomUniformInt", "RandomStandardNormal",
      "TruncatedNormal", "Multinomial", "StatelessRandomUniform", "StatelessMultinomial", "NoOp", "Print", "Assert"}
@@ -30,7 +32,7 @@ def fold_constants(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph
 
     >>> nodes = [Node("a", "Const"), Node("b", "Neg", (Edge("a"),)), Node("c", "Neg", (Edge("b"),))]
     >>> graph = Graph({n.name: n for n in nodes}, constants={"a": np.array([1.5], np.float32)})
-    >>> folded, count = fold_constants(graph)
+    >>> folded, count = fold_constants(graph, ["c"])
     >>> folded.constants["c"], count
     (array([1.5], dtype=float32), 2)
     """
@@ -66,14 +68,17 @@ def _value(edge: Edge, constants: dict[str, Array], several: dict[str, list[Arra
 
 
 def _folded(node: Node, arrays: list[Array]) -> list[Array] | None:
+    limit = max(_ALWAYS_FINE_BYTES, _GROWTH * sum(array.nbytes for array in arrays))
+    inputs = [HostValue(array) for array in arrays]
     try:
-        outputs = lower_node(HostCall(node, [HostValue(array) for array in arrays], "float32", frozenset(range(64))))
-    except (TfglError, ArithmeticError, KeyError, MemoryError):
+        # Elements on the way may be more than those that result, but not many times more.
+        call = HostCall(node, inputs, "float32", frozenset(range(64)), elements=4 * limit, steps=_MOST_STEPS)
+        outputs = lower_node(call)
+    except TfglError:
         return None  # it fails again, with its place, when it runs
     values = [output.array for output in outputs if isinstance(output, HostValue)]
     if len(values) < len(outputs):
         return None
-    limit = max(_ALWAYS_FINE_BYTES, _GROWTH * sum(array.nbytes for array in arrays))
     return values if sum(array.nbytes for array in values) <= limit else None
 
 
