@@ -178,7 +178,7 @@ def _glfw_context() -> moderngl.Context:
     import glfw  # loads a shared library, so not before it is needed
 
     # What it would warn of is in the error that is raised here.
-    glfw.ERROR_REPORTING = False
+    glfw.ERROR_REPORTING = "ignore"
     if not glfw.init():
         raise RuntimeError("GLFW found no window system (is DISPLAY or WAYLAND_DISPLAY set?)")
     glfw.window_hint(glfw.VISIBLE, False)
