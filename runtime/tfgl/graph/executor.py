@@ -13,6 +13,7 @@ from ..dtypes import NUMPY, DType
 from ..engine import Engine
 from ..errors import InvalidArgumentError, UnsupportedOpError
 from ..gl.recording import Buffer, Recording
+from ..ir.cost import cost_of
 from ..ir.evaluate import HostCall, HostValue
 from ..ir.graph import Edge, Graph, Node
 from ..ir.lowering import Call, Value, lower_node
@@ -393,6 +394,17 @@ _NEVER_ON_HOST = frozenset(
 )
 
 
+# Strings are moved on the host, where no texture's limit holds.
+_MOST_STRINGS = 1 << 24
+
+
+def _check_strings(kernel: str, inputs: Mapping[str, Any], attrs: Mapping[str, Any]) -> None:
+    shapes = {name: [x.shape for x in (x if isinstance(x, list) else [x])] for name, x in inputs.items()}
+    count = cost_of(kernel, shapes, attrs).elements
+    if count > _MOST_STRINGS:
+        raise InvalidArgumentError(f"{kernel} would make {count} strings, more than the {_MOST_STRINGS} allowed")
+
+
 class _GraphCall(Call):
     """A lowering's view of one node of a run."""
 
@@ -402,6 +414,8 @@ class _GraphCall(Call):
         self._run = run
 
     def run(self, kernel: str, inputs: Mapping[str, Any], attrs: Mapping[str, Any]) -> Any:
+        if attrs.get("dtype") == "string" or any(x.dtype == "string" for x in self.inputs):
+            _check_strings(kernel, inputs, attrs)
         return run_kernel(kernel, inputs, attrs)
 
     def host(self, i: int) -> Array:

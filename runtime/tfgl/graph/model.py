@@ -444,8 +444,13 @@ def _check_supported(graph: Graph) -> None:
         listed = ", ".join(f"{op} ({len(names)}x, first node {names[0]!r})" for op, names in unknown.items())
         raise UnsupportedOpError(f"the model uses ops that tfgl cannot run: {listed}; `tfgl ops` lists those it can")
     for node in needed.nodes.values():
-        if node.name not in graph.constants:
-            check_node(node)
+        if node.name in graph.constants:
+            continue
+        check_node(node)
+        for edge in node.inputs:
+            source = graph.node(edge.node)
+            if edge.index and source.op in ("Const", "Placeholder", "PlaceholderWithDefault"):
+                raise ModelFormatError(f"{node} reads {str(edge)!r}, but {source} has one output")
 
 
 def _public_info(info: TensorInfo) -> ModelTensorInfo:
