@@ -245,7 +245,7 @@ def test_interleaved_models_and_shapes(gpu: Engine) -> None:
         kept = []
         for turn in range(24):
             x = rng.standard_normal((5, 130, 7)[turn % 3]).astype(np.float32)
-            kept.append((a.predict(x), -np.maximum(-x, 0) ** 2))
+            kept.append((a.predict(x), -(np.maximum(-x, 0) ** 2)))
             kept.append((b.predict(x), np.exp(-(x**2))))
         for tensor, expected in kept:
             np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-5)
@@ -281,7 +281,7 @@ def test_one_recording_at_a_time(gpu: Engine) -> None:
     with flag(gpu, "max_recordings", 1), chain() as model:
         for turn in range(12):
             x = np.linspace(-1, 1, (3, 300, 17)[turn % 3], dtype=np.float32)
-            np.testing.assert_allclose(model.predict(x).numpy(), -np.maximum(-x, 0) ** 2, rtol=1e-6)
+            np.testing.assert_allclose(model.predict(x).numpy(), -(np.maximum(-x, 0) ** 2), rtol=1e-6)
             assert model.stats.recordings == 1
 
 
@@ -379,7 +379,7 @@ def test_a_thread_with_an_engine_of_its_own(gpu: Engine) -> None:
                 started.set()
                 for turn in range(20):
                     x = np.linspace(-2, 2, 50 + turn % 3, dtype=np.float32)
-                    np.testing.assert_allclose(model.predict(x).numpy(), -np.maximum(-x, 0) ** 2, rtol=1e-6)
+                    np.testing.assert_allclose(model.predict(x).numpy(), -(np.maximum(-x, 0) ** 2), rtol=1e-6)
             engines.use(None)
             engine.close()
         except BaseException as error:
