@@ -13,11 +13,15 @@ import pytest
 
 import tfgl
 from graph_models import Array, f32, graph_model, i32, node, placeholder
+from random_graph_steps import STEPS
+from random_graphs import BATCH, RandomGraph
 from tfgl import engine as engines
 from tfgl.engine import Engine
 from tfgl.errors import DisposedError, InvalidArgumentError, TfglError
 from tfgl.flags import Flags
 from tfgl.gl.device import open_device
+from tfgl.ir.evaluate import evaluate
+from tfgl.ir.graph import Graph
 
 
 # Models are Any here: what `predict` returns depends on the model, and each test knows its own.
@@ -410,3 +414,51 @@ def test_a_thread_with_an_engine_of_its_own(gpu: Engine) -> None:
         assert (model.predict(x).numpy() > 0).all()
     assert not failures, failures[0]
     assert [type(error).__name__ for error in errors] == ["WrongThreadError"]
+
+
+# -- random graphs against float64 -----------------------------------------------------
+
+GRAPHS, PER_TEST = 160, 10
+
+
+def compare(graph: Graph, feeds: dict[str, Array], outputs: dict[str, tfgl.Tensor], where: str) -> None:
+    """Outputs against the float64 evaluation; floats to 1e-5 of the largest, or to what rounding does to the graph."""
+    exact = evaluate(graph, feeds, outputs)
+    rounded = evaluate(graph, feeds, outputs, precision="float32")
+    for name, tensor in outputs.items():
+        got, expected = tensor.numpy(), exact[name]
+        assert got.shape == expected.shape == tensor.shape, f"{where}, {name}: {got.shape} for {expected.shape}"
+        if expected.dtype.kind != "f":
+            assert got.dtype == expected.dtype, f"{where}, {name}: {got.dtype} for {expected.dtype}"
+            np.testing.assert_array_equal(got, expected, err_msg=f"{where}, {name}")
+        elif got.size:
+            # Where the graph amplifies, float32 between exact kernels is off by as much.
+            amplified = 20 * float(np.abs(rounded[name].astype(np.float64) - expected).max())
+            tolerance = 1e-5 * max(float(np.abs(expected).max()), 1e-3) + amplified
+            difference = np.abs(got - expected)
+            worst = np.unravel_index(np.argmax(np.where(np.isnan(difference), np.inf, difference)), got.shape)
+            assert difference[worst] <= tolerance, f"{where}, {name}{list(worst)}: {got[worst]} for {expected[worst]}"
+
+
+@pytest.mark.parametrize("first", range(0, GRAPHS // 2, PER_TEST))
+def test_random_graphs(gpu: Engine, first: int) -> None:
+    start = first if gpu.device.flavour == "image" else first + GRAPHS // 2
+    for seed in range(start, start + PER_TEST):
+        made = RandomGraph(seed, STEPS)
+        keys = [f"out{i}" for i in range(len(made.outputs))]
+        with tfgl.load_graph_model(made.artifacts) as model:
+            # Captured, replayed on other values, captured for another batch, replayed again.
+            for turn, batch in enumerate((BATCH, BATCH, 3, BATCH, 1)):
+                feeds = made.inputs(seed + turn, batch)
+                compare(model.graph, feeds, model.predict_dict(feeds), f"seed {seed}, turn {turn}")
+            feeds = made.inputs(seed, BATCH)
+            names = [item.name for item in made.items]
+            tensors: Any = model.execute(feeds, names)
+            by_name = dict(zip(names, tensors if isinstance(tensors, list) else [tensors], strict=True))
+            compare(model.graph, feeds, by_name, f"seed {seed}, every node")
+        with flag(gpu, "fusion", False), tfgl.load_graph_model(made.artifacts) as model:
+            compare(model.graph, feeds, model.predict_dict(feeds), f"seed {seed}, unfused")
+            with model.keep_intermediate_tensors():
+                outputs: Any = model.predict_dict(feeds)
+            assert list(outputs) == keys
+            compare(model.graph, feeds, outputs, f"seed {seed}, kept")
