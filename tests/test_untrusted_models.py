@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import gc
 import json
 import time
@@ -16,7 +17,7 @@ import tfgl
 from graph_models import Array, f32, graph_model, i32, node, placeholder
 from graph_mutations import Mutation
 from tfgl.engine import Engine
-from tfgl.errors import InvalidArgumentError, ModelFormatError, TfglError, UnsupportedOpError
+from tfgl.errors import InvalidArgumentError, ModelFormatError, TensorTooLargeError, TfglError, UnsupportedOpError
 
 DIGITS = Path(__file__).parent.parent / "examples" / "digits" / "model"
 MOST = 2**31 - 1
@@ -409,6 +410,33 @@ def test_nan_weights_give_nan(gpu: Engine) -> None:
     weights = np.full((3, 3, 2, 2), np.nan, np.float32)
     nodes = [placeholder("x", (-1, 4, 4, 2)), node("c", "Conv2D", ["x", "w"], **CONV), node("y", "Relu", ["c"])]
     assert np.isnan(run(nodes, {"w": weights}, {"x": IMAGE})).all()
+
+
+@pytest.mark.parametrize("shape", [(1 << 20, 1 << 20), (1 << 31,), (2**62, 2**62)])
+def test_a_placeholder_of_terabytes(gpu: Engine, shape: tuple[int, ...]) -> None:
+    with tfgl.load_graph_model(graph_model([placeholder("x", shape), node("y", "Neg", ["x"])])) as model:
+        with pytest.raises(TensorTooLargeError, match="input 'x'"):
+            model.warmup()
+        with pytest.raises(InvalidArgumentError, match="input 'x'"):
+            model.predict(f32([1.0]))
+
+
+@pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_INT32", "DT_BOOL", "DT_COMPLEX64", "DT_STRING"])
+def test_warmup_takes_every_dtype(gpu: Engine, dtype: str) -> None:
+    with tfgl.load_graph_model(graph_model([placeholder("x", (-1, 2), dtype), node("y", "Identity", ["x"])])) as model:
+        model.warmup()
+        assert model.stats.first_ms is not None
+
+
+def test_an_input_beyond_the_device_is_named(gpu: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tfgl.load_graph_model(graph_model([placeholder("x", (-1,)), node("y", "Neg", ["x"])])) as model:
+        monkeypatch.setattr(gpu.device, "info", dataclasses.replace(gpu.device.info, max_texture_size=16))
+        with pytest.raises(TensorTooLargeError, match=r"input 'x'.*bytes"):
+            model.predict(np.zeros(1 << 20, np.float32))
+        with pytest.raises(TensorTooLargeError, match=r"weight 'w'.*bytes"):
+            run([placeholder("x", (-1,)), node("y", "Mul", ["x", "w"])], {"w": np.ones(1 << 20, np.float32)}, {})
+        monkeypatch.undo()
+        assert np.asarray(model.predict(f32([1.0]))).tolist() == [-1.0]
 
 
 # -- the files ---------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,9 +82,10 @@ class Executor:
 
     def upload_weights(self) -> None:
         """Upload every weight that a shader will read: all but small host-side numbers."""
-        for tensor in self.weights.values():
+        for name, tensor in self.weights.items():
             if tensor.dtype in ("float32", "int32", "bool") and tensor.size > self.engine.flags.host_forward_limit:
-                tensor.flat()
+                with _named(self.engine, f"weight {name!r}"):
+                    tensor.flat()
 
     @property
     def recordings(self) -> int:
@@ -147,7 +149,8 @@ class Executor:
         for edge, tensor in feeds.items():
             # A tensor and a buffer of its own for each input: what the caller's tensor has cached is not there at
             # the next replay, and one tensor that is fed twice, or a weight that is fed, may then be two.
-            source = tensor.flat()
+            with _named(engine, f"input {str(edge)!r}"):
+                source = tensor.flat()
             buffer = Buffer(source.shape, source.viewport)
             buffer.texture = source.texture
             buffer.owners = 1  # for ever, since the texture is the caller's
@@ -200,6 +203,16 @@ class Executor:
                     parts.append(part.kept.view(output.shape))
             results.append(parts[0] if len(parts) == 1 else _complex(output.shape, parts))
         return results
+
+
+@contextmanager
+def _named(engine: Engine, what: str) -> Iterator[None]:
+    """Errors of the engine name ``what`` inside the block."""
+    outer, engine.node = engine.node, what
+    try:
+        yield
+    finally:
+        engine.node = outer
 
 
 def _held(edge: Edge, feeds: Feeds, hosts: Mapping[Edge, Array]) -> Array:

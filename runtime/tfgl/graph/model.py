@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import engine as engines
-from ..dtypes import DType
+from ..dtypes import NUMPY, DType, check_dtype
 from ..engine import Engine
-from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, UnsupportedOpError
+from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, TensorTooLargeError, UnsupportedOpError
 from ..io import ModelArtifacts, read_artifacts, save_artifacts
 from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
 from ..ir.graphdef import graph_from_json
@@ -171,10 +172,21 @@ class GraphModel:
         for key, info in zip(self.input_keys, self.inputs, strict=True):
             given = (shapes or {}).get(key)
             shape = [max(1, n) for n in info.shape or ()] if given is None else list(given)
-            feeds[key] = np.zeros(shape, {"float32": np.float32, "int32": np.int32}.get(info.dtype, np.bool_))
+            try:
+                # Before it is allocated: a damaged file may state any shape.
+                self._engine.device.flat_shape(math.prod(shape), "float")
+            except TensorTooLargeError as error:
+                raise TensorTooLargeError(f"input {key!r}: {error}") from None
+            feeds[key] = self._zeros(shape, info.dtype)
         for tensor in self._run(feeds, list(self._source_graph.outputs)):
             tensor.dispose()
         return self.stats
+
+    @staticmethod
+    def _zeros(shape: Sequence[int], dtype: str) -> Array:
+        if dtype == "string":
+            return np.full(shape, b"", object)
+        return np.zeros(shape, NUMPY[check_dtype(dtype or "float32")])
 
     def get_intermediate_tensors(self) -> dict[str, list[Tensor]]:
         """Every node's outputs of the last `keep_intermediate_tensors` block, by node name."""
