@@ -416,6 +416,56 @@ def test_a_thread_with_an_engine_of_its_own(gpu: Engine) -> None:
     assert [type(error).__name__ for error in errors] == ["WrongThreadError"]
 
 
+def test_disposing_a_model_leaves_other_engines_alone(gpu: Engine) -> None:
+    flags = Flags(gl_version=gpu.flags.gl_version)
+    other = engines.Engine(open_device(flags), flags)
+    x = np.linspace(-1, 1, 300, dtype=np.float32)
+    engines.use(other)
+    there = [chain() for _ in range(20)]
+    for model in there:
+        model.predict(x)
+    engines.use(gpu)
+    with chain(["Square", "Neg", "Exp"]) as here:
+        for model in [*there, None]:
+            np.testing.assert_allclose(here.predict(x).numpy(), np.exp(-(x**2)), rtol=1e-6)
+            if model is not None:
+                model.dispose()
+    other.close()
+    gpu.device.check()
+
+
+def test_a_model_may_be_disposed_after_its_engine(gpu: Engine) -> None:
+    flags = Flags(gl_version=gpu.flags.gl_version)
+    other = engines.Engine(open_device(flags), flags)
+    engines.use(other)
+    model = chain()
+    y = model.predict(f32([1.0]))
+    engines.use(gpu)
+    other.close()
+    model.dispose()
+    with pytest.raises(TfglError):
+        y.numpy()
+    gpu.device.check()
+
+
+def test_a_model_that_is_forgotten_gives_everything_back(gpu: Engine) -> None:
+    x = np.ones(300, np.float32)
+    chain().predict(x)
+    chain().predict(x)
+    gc.collect()
+    with chain(["Neg"]) as model:
+        model.predict(x)
+    gc.collect()
+    tensors, textures = gpu.live_tensors, gpu.pool.live_textures
+    for _ in range(5):
+        load([placeholder("x", (-1,)), node("y", "Mul", ["x", "w"])], {"w": x}).predict(x)
+    gc.collect()
+    with chain(["Neg"]) as model:
+        model.predict(x)
+    gc.collect()
+    assert (gpu.live_tensors, gpu.pool.live_textures) == (tensors, textures)
+
+
 # -- random graphs against float64 -----------------------------------------------------
 
 GRAPHS, PER_TEST = 160, 10

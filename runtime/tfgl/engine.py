@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -79,6 +79,7 @@ class Engine:
         self._open_trace: Trace | None = None  # also while draws run outside it (`_alone`)
         self._uniforms: OrderedDict[bytes, moderngl.Buffer] = OrderedDict()
         self._dead: deque[Buffer] = deque()  # released on other threads
+        self._retired: deque[Callable[[], None]] = deque()  # what deletes GL objects, when this context is current
         self._live: dict[int, tuple[int, int]] = {}  # tensor id -> (bytes, textures)
         self._scopes: list[list[Tensor]] = []
         self._vertex_array = device.gl.vertex_array()
@@ -206,8 +207,20 @@ class Engine:
             self.pool.give(buffer.texture)
             buffer.texture = None
 
+    def retire(self, release: Callable[[], None], *, now: bool) -> None:
+        """Call ``release``, which deletes GL objects, with this context current: now, or when its thread next works.
+
+        Inside a trace, and on another thread, it waits in any case.
+        """
+        self._retired.append(release)
+        if now and self.device.on_own_thread and self._open_trace is None:
+            self.device.check()
+            self.collect_dead()
+
     def collect_dead(self) -> None:
-        """Return the textures of tensors that other threads let go."""
+        """Give back what other threads, or a trace, let go; the device is current."""
+        while self._retired:
+            self._retired.popleft()()
         while self._dead:
             buffer = self._dead.popleft()
             if buffer.texture is not None:

@@ -121,8 +121,8 @@ class Device:
         """Destroy the context; every tensor on it is lost."""
         if not self._closed:
             self._closed = True
-            if _current.device is self:
-                _current.device = None
+            # Releasing any context may leave none current.
+            forget_current_context()
             self.context.release()
 
 
@@ -133,12 +133,24 @@ class _Current(threading.local):
 _current = _Current()
 
 
+def forget_current_context() -> None:
+    """Say that another GL context was made current on this thread, by whoever: the next use switches back.
+
+    Needed after making a moderngl context of one's own on a thread that uses tfgl.
+
+    >>> forget_current_context()
+    """
+    _current.device = None
+
+
 def open_device(flags: Flags) -> Device:
     """The device that ``flags`` ask for: EGL first, then GLFW with a hidden window.
 
     Raises NoDeviceError that lists what was tried and what to install.
     """
     attempts: list[str] = []
+    # Whatever happens next, the context that was current may not be it any more.
+    forget_current_context()
     for backend, index in _ways(flags):
         try:
             context = create_context(backend, index)
@@ -148,7 +160,11 @@ def open_device(flags: Flags) -> Device:
             if not attempts or not attempts[-1].endswith(f": {reason}"):
                 attempts.append(f"{backend if index is None else f'{backend}:{index}'}: {reason}")
             continue
-        device = Device(context, backend, flags)
+        try:
+            device = Device(context, backend, flags)
+        except NoDeviceError:
+            context.release()
+            raise
         _current.device = device
         return device
     raise NoDeviceError(f"no OpenGL 3.3 context could be created ({'; '.join(attempts)}); {INSTALL_HINT}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -15,7 +15,14 @@ import numpy.typing as npt
 from .. import engine as engines
 from ..dtypes import NUMPY, DType, check_dtype
 from ..engine import Engine
-from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, TensorTooLargeError, UnsupportedOpError
+from ..errors import (
+    ContextLostError,
+    DisposedError,
+    InvalidArgumentError,
+    ModelFormatError,
+    TensorTooLargeError,
+    UnsupportedOpError,
+)
 from ..io import ModelArtifacts, read_artifacts, save_artifacts
 from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
 from ..ir.graphdef import graph_from_json
@@ -52,6 +59,7 @@ class GraphModel:
 
     def __init__(self, artifacts: ModelArtifacts, *, engine: Engine | None = None, read_ms: float = 0.0) -> None:
         self._engine = engine or engines.current()
+        self._engine.device.check()
         self.stats = ModelStats(read_ms=read_ms)
         start = perf_counter()
         self._artifacts = artifacts
@@ -368,6 +376,9 @@ class GraphModel:
         """Release weights, recordings and kept intermediates; outputs already returned stay valid."""
         if self._disposed:
             return
+        # GL names are deleted, which in another engine's context are something else. In a closed one nothing is left.
+        with suppress(ContextLostError):
+            self._engine.device.check()
         self.dispose_intermediate_tensors()
         self._executor.close()
         if self._plain_executor is not None:
