@@ -81,8 +81,8 @@ def transform(
         y = _MODES[fill_mode]((d * columns + e * rows + f) / divisor, image.shape[1])
         if interpolation == "nearest":
             # Halves go away from zero, as C's round has them.
-            nearest = [np.copysign(np.floor(np.abs(v) + 0.5), v) for v in (y, x)]
-            value = _read(picture, *nearest, fill_value)
+            row, column = (np.copysign(np.floor(np.abs(v) + 0.5), v) for v in (y, x))
+            value = _read(picture, row, column, fill_value)
         else:
             top, left = np.floor(y), np.floor(x)
             across, down = (x - left)[..., None], (y - top)[..., None]
