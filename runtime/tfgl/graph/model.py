@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -15,14 +15,7 @@ import numpy.typing as npt
 from .. import engine as engines
 from ..dtypes import NUMPY, DType, check_dtype
 from ..engine import Engine
-from ..errors import (
-    ContextLostError,
-    DisposedError,
-    InvalidArgumentError,
-    ModelFormatError,
-    TensorTooLargeError,
-    UnsupportedOpError,
-)
+from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, TensorTooLargeError, UnsupportedOpError
 from ..io import ModelArtifacts, read_artifacts, save_artifacts
 from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
 from ..ir.graphdef import graph_from_json
@@ -376,9 +369,6 @@ class GraphModel:
         """Release weights, recordings and kept intermediates; outputs already returned stay valid."""
         if self._disposed:
             return
-        # GL names are deleted, which in another engine's context are something else. In a closed one nothing is left.
-        with suppress(ContextLostError):
-            self._engine.device.check()
         self.dispose_intermediate_tensors()
         self._executor.close()
         if self._plain_executor is not None:
