@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median_low
+from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
@@ -22,8 +22,8 @@ from tfgl.engine import Engine
 from tfgl.errors import UnsupportedOpError
 from workloads import Workload, inputs_of, run_to_host, workloads
 
-# Fresh processes: as many as start within this time, but no more than that.
-_FRESH_SECONDS, _FRESH_ROUNDS = 4.0, 3
+# One fresh process, and two more where the first took no longer than this: an odd number has a middle.
+_FRESH_SECONDS = 3.5
 _STEADY_SECONDS, _STEADY_ROUNDS = 2.0, (5, 100)
 
 MODELS = pytest.mark.parametrize("workload", workloads(), ids=lambda workload: workload.name)
@@ -120,8 +120,8 @@ def _loadable(workload: Workload, scratch: Path) -> Path:
 def _repeat(once: Callable[[], dict[str, Any]]) -> list[dict[str, Any]]:
     start = perf_counter()
     reports = [once()]
-    while len(reports) < _FRESH_ROUNDS and perf_counter() - start < _FRESH_SECONDS:
-        reports.append(once())
+    if perf_counter() - start < _FRESH_SECONDS:
+        reports += [once(), once()]
     return reports
 
 
@@ -130,5 +130,5 @@ def _record(benchmark: Any, workload: Workload, phase: str, reports: list[dict[s
     totals = [report["load_ms"] + report["first_ms"] for report in reports]
     following = iter(totals)
     benchmark.pedantic(lambda: _clock.advance(next(following)), rounds=len(totals))
-    middle = reports[totals.index(median_low(totals))]
+    middle = reports[totals.index(median(totals))]
     benchmark.extra_info.update(model=workload.name, phase=phase, **middle)

@@ -42,7 +42,8 @@ def markdown(results: Mapping[str, Any]) -> str:
         "are on the host; cold with our cache and the driver's empty, warm with both filled by a process before. "
         "Steady: later inferences, inputs on the host to outputs on the host. Compile: link and first draw of all "
         "programs in the cold process. CPU: processor time of all threads for one steady inference, which other work "
-        "on the machine hardly changes. Textures and MB: all that the steady process created, weights included.",
+        "on the machine changes less than the clock. Textures and MB: all that the steady process created, "
+        "weights included.",
         models_table(rows),
         "## Kernels",
         "Until the device has finished, inputs on the device before. GB/s: every input and output once. Programs and "
@@ -63,13 +64,16 @@ def surroundings(results: Mapping[str, Any]) -> str:
     cores = ours.get("cores") or machine.get("cpu", {}).get("count") or 1
     before, after = ours.get("load_before"), ours.get("load_after")
     versions = {"Python": machine.get("python_version", "?"), **ours.get("versions", {})}
-    commit = results.get("commit_info", {}).get("id")
+    origin = results.get("commit_info", {})
+    commit = f", commit {origin['id'][:10]}" if origin.get("id") else ""
+    if commit and origin.get("dirty"):
+        commit += " with changes"
     processor = machine.get("cpu", {}).get("brand_raw", "unknown CPU")
     driver = f"{ours.get('renderer', 'none')}, {ours.get('driver', '?')}"
     lines = [
         f"- machine: {processor}, {cores} cores, {ours.get('system', '?')}",
         f"- driver: {driver}; flavour of the accessors: {ours.get('flavour', '?')}",
-        f"- date: {str(results.get('datetime', '?'))[:16]} UTC" + (f", commit {commit[:10]}" if commit else ""),
+        f"- date: {str(results.get('datetime', '?'))[:16]} UTC{commit}",
         "- versions: " + ", ".join(f"{name} {text}" for name, text in versions.items()),
     ]
     if before and after:

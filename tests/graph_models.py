@@ -12,7 +12,13 @@ import numpy.typing as npt
 from tfgl.io import ModelArtifacts
 
 Array = npt.NDArray[Any]
-_TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "bool": "DT_BOOL", "object": "DT_STRING", "complex64": "DT_COMPLEX64"}
+_TYPES = {
+    "float32": "DT_FLOAT",
+    "int32": "DT_INT32",
+    "bool": "DT_BOOL",
+    "object": "DT_STRING",
+    "complex64": "DT_COMPLEX64",
+}
 
 
 def attr(value: Any) -> dict[str, Any]:

@@ -414,6 +414,7 @@ def test_a_closed_pipe_is_no_traceback() -> None:
 def test_interrupt() -> None:
     script = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start background jobs with it ignored
 import tfgl.cli, tfgl.profile
 tfgl.profile.measure_warmup = lambda *_, **__: signal.raise_signal(signal.SIGINT)
 tfgl.cli.main(["bench", sys.argv[1], "--json"])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tfgl_shaders
 from tfgl.engine import Engine, Trace
 from tfgl.kernels.elementwise import emit_elementwise
 from tfgl.tensor import Tensor
+from tfgl_shaders.assembly import read
 
 Chain = Callable[[Engine, list[Tensor]], list[Tensor]]
 
@@ -121,3 +124,12 @@ def test_tiled_draws_fuse_in_place(gpu: Engine) -> None:
     fused, trace = _traced(gpu, chain, (2, 9, 3, 6), True)
     np.testing.assert_allclose(fused[0], plain[0], rtol=1e-6)
     assert sum(draw.source.body == "elementwise" for draw in trace.draws) == 1
+
+
+def test_every_entry_point_applies_the_tail() -> None:
+    for name in ("element", "texel", "tile"):
+        assert "epilogue(" in read(name), f"{name}.glsl drops what was merged into its draw"
+    entries = [
+        path.stem for path in Path(tfgl_shaders.__file__).parent.glob("*.glsl") if "void main" in path.read_text()
+    ]
+    assert sorted(entries) == ["element", "texel", "tile"]

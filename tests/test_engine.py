@@ -180,7 +180,13 @@ def test_what_cannot_fit_names_itself(gpu: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("values", "shape", "dtype"),
-    [([1, 2, 3], (2,), None), ([[1], [2, 3]], None, None), ([2**40], None, "int32"), (["a"], None, "float32"), ([1j], None, "float32")],
+    [
+        ([1, 2, 3], (2,), None),
+        ([[1], [2, 3]], None, None),
+        ([2**40], None, "int32"),
+        (["a"], None, "float32"),
+        ([1j], None, "float32"),
+    ],
 )
 def test_values_that_do_not_fit_are_refused(gpu: Engine, values: Any, shape: Any, dtype: Any) -> None:
     with pytest.raises(tfgl.errors.InvalidArgumentError):

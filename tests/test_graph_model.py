@@ -249,7 +249,7 @@ def test_unknown_outputs_are_named(gpu: Engine) -> None:
 
 def test_unsupported_ops_fail_at_load_with_their_node(gpu: Engine) -> None:
     nodes = [placeholder("x", (-1,)), node("odd", "NoSuchOp", ["x"])]
-    with pytest.raises(UnsupportedOpError, match="NoSuchOp.*'odd'"):
+    with pytest.raises(UnsupportedOpError, match=r"NoSuchOp.*'odd'"):
         tfgl.load_graph_model(graph_model(nodes))
 
 
@@ -275,7 +275,7 @@ def test_a_failed_run_leaves_the_model_usable(gpu: Engine) -> None:
 
 def test_dispose_frees_the_weights_but_not_the_outputs(gpu: Engine) -> None:
     model = affine()
-    y, z = model.predict(X)
+    _, z = model.predict(X)
     model.dispose()
     np.testing.assert_array_equal(z.numpy(), X - 1)
     with pytest.raises(DisposedError):
@@ -293,11 +293,19 @@ def test_nothing_grows_over_many_inferences(gpu: Engine) -> None:
     descriptors = Path("/proc/self/fd")
     with affine() as model:
         model.predict(X), model.predict(X)
-        before = (gpu.pool.total_bytes, gpu.live_tensors, len(list(descriptors.iterdir())) if descriptors.exists() else 0)
+        before = (
+            gpu.pool.total_bytes,
+            gpu.live_tensors,
+            len(list(descriptors.iterdir())) if descriptors.exists() else 0,
+        )
         for _ in range(1000):
             for tensor in model.predict(X):
                 tensor.dispose()
-        after = (gpu.pool.total_bytes, gpu.live_tensors, len(list(descriptors.iterdir())) if descriptors.exists() else 0)
+        after = (
+            gpu.pool.total_bytes,
+            gpu.live_tensors,
+            len(list(descriptors.iterdir())) if descriptors.exists() else 0,
+        )
     assert after == before
 
 
@@ -309,7 +317,9 @@ def test_warmup_compiles_before_the_first_input(gpu: Engine) -> None:
         assert len(gpu.programs.programs) == programs
 
 
-@pytest.mark.parametrize(("equation", "shapes"), [("ii->i", [(4, 4)]), ("ii->", [(4, 4)]), ("iij,jk->ik", [(3, 3, 2), (2, 4)])])
+@pytest.mark.parametrize(
+    ("equation", "shapes"), [("ii->i", [(4, 4)]), ("ii->", [(4, 4)]), ("iij,jk->ik", [(3, 3, 2), (2, 4)])]
+)
 def test_einsum_takes_diagonals(gpu: Engine, equation: str, shapes: list[tuple[int, ...]]) -> None:
     names = [f"x{k}" for k in range(len(shapes))]
     nodes = [placeholder(name, shape) for name, shape in zip(names, shapes, strict=True)]

@@ -230,6 +230,15 @@ def test_one_hot_marks_every_class(gpu: Engine) -> None:
     assert (got.sum(0) == 1).all() and (got.sum(1) == 1).all()
 
 
+@pytest.mark.parametrize("row", [GATHERS[7], SCATTERS[3], SCATTERS[11], SCATTERS[-1], COUNTS[-1]], ids=str)
+def test_traced(gpu: Engine, row: Row) -> None:
+    tensors = {name: gpu.tensor(array) for name, array in row.inputs.items()}
+    with gpu.tracing():
+        result = run_kernel(row.kernel, tensors, row.attrs)
+    assert isinstance(result, Tensor)
+    np.testing.assert_array_equal(result.numpy(), one(gpu, row.kernel, row.inputs, row.attrs))
+
+
 UNKNOWN: list[tuple[str, dict[str, Array], dict[str, Any], Any]] = [
     ("GatherV2", {"x": whole(4) + 1, "indices": np.array([3, 4, -1, 0])}, {"axis": 0}, [4, 0, 0, 1]),
     ("GatherNd", {"params": whole(2, 2) + 1, "indices": np.array([[1, 1], [0, 2], [-1, 0]])}, {}, [4, 0, 0]),

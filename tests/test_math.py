@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from tfgl.gl.device import forget_current_context
 from tfgl_shaders.assembly import read
 
 moderngl = pytest.importorskip("moderngl")
@@ -63,6 +64,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.context = moderngl.create_context(standalone=True, backend="egl", require=330)
+        forget_current_context()
         self.idle = self.context.simple_framebuffer((1, 1))
 
     def __call__(

@@ -39,7 +39,9 @@ def _array(stored: npt.NDArray[Any], info: ModelTensorInfo) -> npt.NDArray[Any]:
     """The zoo keeps TensorFlow's dtypes (float64, int64, str); a TensorFlow.js user passes the model's."""
     if info.dtype == "string":
         return stored.astype(object)
-    return stored.astype({"float32": np.float32, "int32": np.int32, "bool": np.bool_, "complex64": np.complex64}[info.dtype])
+    return stored.astype(
+        {"float32": np.float32, "int32": np.int32, "bool": np.bool_, "complex64": np.complex64}[info.dtype]
+    )
 
 
 @pytest.mark.skipif(not ZOO.is_dir(), reason="the model zoo is not beside this repository")
@@ -79,12 +81,18 @@ def _feeds(model: tfgl.GraphModel, inputs: Any) -> dict[str, Any]:
     return feeds
 
 
-def _compare(found: dict[str, tfgl.Tensor], nodes: list[str], expected: dict[str, npt.NDArray[Any]], meta: dict[str, Any]) -> None:
+def _compare(
+    found: dict[str, tfgl.Tensor], nodes: list[str], expected: dict[str, npt.NDArray[Any]], meta: dict[str, Any]
+) -> None:
     """``nodes`` are the nodes of ``found``, in its order."""
     named = {_clean(key): value for key, value in found.items()}
     # The converter keeps a signature key only where dtype and shape tell the outputs apart. TensorFlow returns
     # them sorted by key from nodes called Identity, Identity_1, and so on.
-    numbered = {int(node.partition("_")[2] or 0): tensor for node, tensor in zip(nodes, found.values(), strict=True) if re.fullmatch(r"Identity(_\d+)?", node)}
+    numbered = {
+        int(node.partition("_")[2] or 0): tensor
+        for node, tensor in zip(nodes, found.values(), strict=True)
+        if re.fullmatch(r"Identity(_\d+)?", node)
+    }
     pairs = []
     for place, (key, value) in enumerate(sorted(expected.items())):
         tensor = next(iter(found.values())) if len(found) == len(expected) == 1 else named.get(key, numbered.get(place))
@@ -94,10 +102,14 @@ def _compare(found: dict[str, tfgl.Tensor], nodes: list[str], expected: dict[str
         got = tensor.numpy()
         assert got.shape == value.shape, f"{key}: shape {got.shape}, expected {value.shape}"
         if value.dtype.kind in "fc":
-            error = np.abs(got.astype(np.complex128) - value) - meta["rtol"] * np.abs(value)
-            if error.size and not np.nanmax(error) <= meta["atol"]:
+            with np.errstate(invalid="ignore"):
+                error = np.abs(got.astype(np.complex128) - value) - meta["rtol"] * np.abs(value)
+            error[got == value] = 0  # infinities
+            if error.size and not np.nanmax(error, initial=0) <= meta["atol"]:
                 worst = np.unravel_index(np.nanargmax(error), error.shape)
                 pytest.fail(f"{key}{list(map(int, worst))}: got {got[worst]}, expected {value[worst]}")
             np.testing.assert_array_equal(np.isnan(got), np.isnan(value))
         else:
-            np.testing.assert_array_equal(got.astype(value.dtype) if value.dtype.kind != "O" else got, value, err_msg=key)
+            np.testing.assert_array_equal(
+                got.astype(value.dtype) if value.dtype.kind != "O" else got, value, err_msg=key
+            )

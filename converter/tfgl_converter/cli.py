@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _INPUTS = (
     "keras", "keras_saved_model", "keras_keras", "tf_saved_model", "tf_hub", "tfjs_layers_model", "tfjs_graph_model",
-    "tf_frozen_model", "tflite",
+    "tf_frozen_model",
 )  # fmt: skip
 _OUTPUTS = ("keras", "keras_saved_model", "keras_keras", "tfjs_layers_model", "tfjs_graph_model")
 _QUANTIZE = ("--quantize_float16", "--quantize_uint8", "--quantize_uint16")

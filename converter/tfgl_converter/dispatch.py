@@ -22,7 +22,7 @@ from .weight_report import WeightReport, weight_report
 
 INPUT_FORMATS = (
     "keras", "keras_saved_model", "keras_keras", "tf_saved_model", "tf_hub", "tfjs_layers_model", "tfjs_graph_model",
-    "tf_frozen_model", "tflite",
+    "tf_frozen_model",
 )  # fmt: skip
 OUTPUT_FORMATS = ("keras", "keras_saved_model", "keras_keras", "tfjs_layers_model", "tfjs_graph_model")
 _INFERRED = {
@@ -32,7 +32,6 @@ _INFERRED = {
     "tf_saved_model": "tfjs_graph_model",
     "tf_hub": "tfjs_graph_model",
     "tf_frozen_model": "tfjs_graph_model",
-    "tflite": "tfjs_graph_model",
     "tfjs_layers_model": "keras",
     "tfjs_graph_model": "tfjs_graph_model",
 }
@@ -234,18 +233,11 @@ def _back(job: _Job) -> None:
     job.done.files = _files_of(job.output)
 
 
-def _tflite(job: _Job) -> None:
-    from .formats.tflite import read_tflite
-
-    _graph(job, read_tflite(job.source))
-
-
 _DISPATCH: dict[tuple[str, str], Callable[[_Job], None]] = {
     ("tf_saved_model", "tfjs_graph_model"): _saved_model,
     ("keras_saved_model", "tfjs_graph_model"): _saved_model,
     ("tf_hub", "tfjs_graph_model"): _hub,
     ("tf_frozen_model", "tfjs_graph_model"): _frozen,
-    ("tflite", "tfjs_graph_model"): _tflite,
     ("tfjs_graph_model", "tfjs_graph_model"): _graph_model,
     **{(source, "tfjs_graph_model"): _keras_graph for source in ("keras", "keras_keras", "tfjs_layers_model")},
     **{

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import rich
-import tfgl.profile
 from PIL import Image, ImageDraw, ImageFont
 
 import tfgl
+import tfgl.profile
 from train import digits
 
 HERE = Path(__file__).resolve().parent

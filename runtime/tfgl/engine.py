@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -79,6 +79,7 @@ class Engine:
         self._open_trace: Trace | None = None  # also while draws run outside it (`_alone`)
         self._uniforms: OrderedDict[bytes, moderngl.Buffer] = OrderedDict()
         self._dead: deque[Buffer] = deque()  # released on other threads
+        self._retired: deque[Callable[[], None]] = deque()  # what deletes GL objects, when this context is current
         self._live: dict[int, tuple[int, int]] = {}  # tensor id -> (bytes, textures)
         self._scopes: list[list[Tensor]] = []
         self._vertex_array = device.gl.vertex_array()
@@ -99,7 +100,9 @@ class Engine:
 
     def register(self, tensor: Tensor) -> None:
         """Count a new tensor and put it into the innermost tidy scope."""
-        itemsize = 0 if tensor.dtype == "string" else 8 if tensor.dtype == "complex64" else 1 if tensor.dtype == "bool" else 4
+        itemsize = (
+            0 if tensor.dtype == "string" else 8 if tensor.dtype == "complex64" else 1 if tensor.dtype == "bool" else 4
+        )
         self._live[tensor.id] = (tensor.size * itemsize, 1)
         if self._scopes:
             self._scopes[-1].append(tensor)
@@ -145,7 +148,9 @@ class Engine:
                 values: dict[str, ParameterValue] = {"out_size": tensor.size, **shape.parameters("in")}
                 tiles = source_tensor.tiles()
                 assert tiles is not None
-                self._submit("to_flat", (Input("x", tensor.kind, "tiles"),), (tiles,), flat, tensor.kind, "flat", values, {})
+                self._submit(
+                    "to_flat", (Input("x", tensor.kind, "tiles"),), (tiles,), flat, tensor.kind, "flat", values, {}
+                )
             return flat
         host = tensor.host
         assert host is not None, "a tensor without buffers holds its values on the host"
@@ -202,8 +207,20 @@ class Engine:
             self.pool.give(buffer.texture)
             buffer.texture = None
 
+    def retire(self, release: Callable[[], None], *, now: bool) -> None:
+        """Call ``release``, which deletes GL objects, with this context current: now, or when its thread next works.
+
+        Inside a trace, and on another thread, it waits in any case.
+        """
+        self._retired.append(release)
+        if now and self.device.on_own_thread and self._open_trace is None:
+            self.device.check()
+            self.collect_dead()
+
     def collect_dead(self) -> None:
-        """Return the textures of tensors that other threads let go."""
+        """Give back what other threads, or a trace, let go; the device is current."""
+        while self._retired:
+            self._retired.popleft()()
         while self._dead:
             buffer = self._dead.popleft()
             if buffer.texture is not None:
@@ -253,12 +270,16 @@ class Engine:
             plan = tiling(_as_four(result.shape), self.device.layers)
             buffer = self.tiles_buffer(plan, kind)
             if buffer is None:
-                raise TensorTooLargeError(f"{self.node}: a tensor of shape {result.shape} does not fit the tiled layout")
+                raise TensorTooLargeError(
+                    f"{self.node}: a tensor of shape {result.shape} does not fit the tiled layout"
+                )
             values = dict(plan.parameters("out"))
             result.adopt(tiles=buffer)
         else:
             if result.size == 0:
-                result._host = np.empty(result.shape, np.float32 if kind == "float" else np.int32 if dtype == "int32" else np.bool_)
+                result._host = np.empty(
+                    result.shape, np.float32 if kind == "float" else np.int32 if dtype == "int32" else np.bool_
+                )
                 return result
             buffer = self._flat_buffer(result.size, kind)
             values = {"out_size": result.size}
@@ -271,7 +292,9 @@ class Engine:
             if name in tiled:
                 tiles = tensor.tiles()
                 if tiles is None:
-                    raise TensorTooLargeError(f"{self.node}: input {name} of shape {tensor.shape} does not fit the tiled layout")
+                    raise TensorTooLargeError(
+                        f"{self.node}: input {name} of shape {tensor.shape} does not fit the tiled layout"
+                    )
                 declared.append(Input(name, tensor.kind, "tiles", access.get(name, "")))
                 buffers.append(tiles)
             else:

@@ -47,7 +47,7 @@ class Flags:
     """Fuse graph nodes at load; read when a model is loaded."""
 
     host_forward_limit: int = 128
-    """Graph nodes on fewer elements whose int32 or bool values the host already holds run on the host (shape arithmetic)."""
+    """Graph nodes on fewer elements, all of which the host already holds, run on the host (shape arithmetic)."""
 
     max_recordings: int = 16
     """Recordings that one model keeps, least recently used out first."""

@@ -174,7 +174,12 @@ def _shapes(value: object) -> tuple[tuple[int, ...], ...]:
 
 def dispatch(entry: Kernel, arguments: Mapping[str, Any]) -> KernelResult:
     """Run ``entry`` on arguments by Python name: complex and string tensors go their own ways."""
-    tensors = [t for value in arguments.values() for t in (value if isinstance(value, (list, tuple)) else (value,)) if isinstance(t, Tensor)]
+    tensors = [
+        t
+        for value in arguments.values()
+        for t in (value if isinstance(value, (list, tuple)) else (value,))
+        if isinstance(t, Tensor)
+    ]
     for tensor in tensors:
         tensor._check()
     dtypes = {tensor.dtype for tensor in tensors}
@@ -195,7 +200,9 @@ def _arguments(
     present = {name: value for name, value in given.items() if value is not None}
     unknown = [name for name in present if name not in known]
     if unknown:
-        raise InvalidArgumentError(f"{entry.name} has no {what} {unknown[0]!r}; its {what}s are {', '.join(known) or 'none'}")
+        raise InvalidArgumentError(
+            f"{entry.name} has no {what} {unknown[0]!r}; its {what}s are {', '.join(known) or 'none'}"
+        )
     missing = [name for name in known if name in required and name not in present]
     if missing:
         raise InvalidArgumentError(f"{entry.name} needs {what} {missing[0]!r}; got {', '.join(present) or 'none'}")
@@ -204,7 +211,8 @@ def _arguments(
             for item in value if isinstance(value, (list, tuple)) else (value,):
                 if not isinstance(item, Tensor):
                     raise InvalidArgumentError(
-                        f"{entry.name}: input {name!r} takes tensors, got {type(item).__name__}; make one with tfgl.tensor"
+                        f"{entry.name}: input {name!r} takes tensors, got {type(item).__name__}; "
+                        "make one with tfgl.tensor"
                     )
     return {_snake(name): value for name, value in present.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Sequence
@@ -72,9 +73,25 @@ class Tensor:
     np.int64(10)
     """
 
-    __slots__ = ("__weakref__", "_disposed", "_engine", "_flat", "_host", "_parts", "_tiles", "derived", "dtype", "id", "kept", "persistent", "shape")
+    __slots__ = (
+        "__weakref__",
+        "_disposed",
+        "_engine",
+        "_flat",
+        "_host",
+        "_parts",
+        "_tiles",
+        "derived",
+        "dtype",
+        "id",
+        "kept",
+        "persistent",
+        "shape",
+    )
 
-    def __init__(self, engine: Engine, shape: Sequence[int], dtype: DType, *, host: npt.NDArray[Any] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, shape: Sequence[int], dtype: DType, *, host: npt.NDArray[Any] | None = None
+    ) -> None:
         self._engine = engine
         self.shape: Shape = tuple(shape)
         self.dtype: DType = dtype
@@ -237,7 +254,9 @@ class Tensor:
 
     def _scalar(self) -> Any:
         if self.size != 1:
-            raise InvalidArgumentError(f"only a tensor with one element becomes a scalar; this one has shape {self.shape}")
+            raise InvalidArgumentError(
+                f"only a tensor with one element becomes a scalar; this one has shape {self.shape}"
+            )
         return self.numpy().reshape(()).item()
 
     def __float__(self) -> float:
@@ -297,10 +316,8 @@ class Tensor:
         # An exception in __init__ leaves a tensor without fields; at exit modules may be gone.
         if not getattr(self, "_disposed", True):
             self._disposed = True
-            try:
+            with contextlib.suppress(AttributeError, TypeError, ContextLostError):
                 self._free()
-            except (AttributeError, TypeError, ContextLostError):
-                pass
 
 
 def host_array(values: object, shape: Sequence[int] | None, dtype: str | None) -> tuple[npt.NDArray[Any], DType]:

@@ -1,7 +1,7 @@
 // Index of the largest (smallest) element along the middle of [outer, axis_size, inner].
 // BETTER(x, y): x beats y; the first of equals wins, NaN never does.
 // Output [parts, outer, inner]. With CANDIDATES, step s of a part looks at element candidates[s, ...].
-#include "lanes"
+#include "element"
 #include "math/nan"
 int element(int i) {
     int part = i / kept_size;

@@ -23,7 +23,7 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 Kind = Literal["float", "int"]
@@ -155,7 +155,17 @@ def _single(value: float) -> float:
     return value
 
 
-@lru_cache(maxsize=None)
+# `precise` came with GLSL 4.00; most drivers of GL 3.3 have it by this extension.
+_VERSION_330 = (
+    "#version 330 core",
+    "#extension GL_ARB_gpu_shader5 : enable",
+    "#ifdef GL_ARB_gpu_shader5",
+    "#define PRECISE precise",
+    "#endif",
+)
+
+
+@cache
 def read(name: str) -> str:
     """Text of the GLSL file ``name`` (without ``.glsl``) of this package."""
     from importlib.resources import files  # slow to import, and importing tfgl reads no shader
@@ -165,7 +175,7 @@ def read(name: str) -> str:
 
 def assemble(source: Source, target: Target) -> str:
     """The fragment shader of ``source`` on ``target``."""
-    lines = ["#version 430 core" if target.flavour == "image" else "#version 330 core"]
+    lines = ["#version 430 core"] if target.flavour == "image" else list(_VERSION_330)
     value, value4 = _TYPES[source.kind]
     lines += [f"#define VALUE {value}", f"#define VALUE4 {value4}"]
     lines += [f"#define {source.kind.upper()}_OUTPUT", f"#define {source.layout.upper()}_OUTPUT"]
@@ -262,7 +272,13 @@ def _parameters(source: Source) -> list[str]:
 
 
 def _word(word: int, kind: Kind) -> str:
-    return str(word) if kind == "int" and word != -(2**31) else f"int({word & 0xFFFFFFFF}u)" if kind == "int" else f"uintBitsToFloat({word & 0xFFFFFFFF}u)"
+    return (
+        str(word)
+        if kind == "int" and word != -(2**31)
+        else f"int({word & 0xFFFFFFFF}u)"
+        if kind == "int"
+        else f"uintBitsToFloat({word & 0xFFFFFFFF}u)"
+    )
 
 
 def _accessor(declared: Input, unit: int, flavour: Flavour) -> list[str]:
@@ -311,7 +327,8 @@ def _here(declared: Input, output: Layout) -> list[str]:
         return [f"{value4} {name}_here(int t) {{ return {body}; }}"]
     lanes = ", ".join(f"{name}_at({name}_offset(t * 4 + {k}))" for k in range(4))
     return [
-        f"int {name}_offset(int i) {{ int offset = 0; for (int d = out_rank - 1; d >= 0; d--) {{ int q = i / out_dims(d);"
+        f"int {name}_offset(int i) {{ int offset = 0;",
+        "for (int d = out_rank - 1; d >= 0; d--) { int q = i / out_dims(d);"
         f" offset += (i - q * out_dims(d)) * {name}_strides(d); i = q; }} return offset; }}",
         f"{value4} {name}_here(int t) {{ return {value4}({lanes}); }}",
     ]

@@ -8,7 +8,7 @@
 #else
 #define UNIT VALUE
 #define IMAGE_UNIT(i) VALUE(image_at(i))
-#include "lanes"
+#include "element"
 #define CROPPED VALUE element(int i)
 #endif
 #include "half_up"

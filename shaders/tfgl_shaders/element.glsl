@@ -1,21 +1,23 @@
-// Entry point: the body computes one element of the flat output at a time.
-// Lanes beyond the last element hold zeros.
+// Entry point: the body computes one element of the flat output at a time; in a loop, so that a long
+// body is compiled once instead of four times. Lanes beyond the last element hold zeros.
 VALUE element(int i);
 
 void main() {
     int t = (int(gl_FragCoord.y) << WIDTH_LOG2) + int(gl_FragCoord.x);
-    int i = t * 4;
-    VALUE zero = VALUE(0);
-    VALUE4 value = VALUE4(
-        i < out_size ? element(i) : zero,
-        i + 1 < out_size ? element(i + 1) : zero,
-        i + 2 < out_size ? element(i + 2) : zero,
-        i + 3 < out_size ? element(i + 3) : zero);
+    VALUE4 value = VALUE4(0);
+    int lanes = min(4, out_size - t * 4);
+    for (int lane = 0; lane < lanes; lane++) {
+        VALUE one = element(t * 4 + lane);
+        if (lane == 0) value.x = one;
+        else if (lane == 1) value.y = one;
+        else if (lane == 2) value.z = one;
+        else value.w = one;
+    }
 #ifdef EPILOGUE
     value = epilogue(value, t);
-    if (i + 1 >= out_size) value.y = zero;
-    if (i + 2 >= out_size) value.z = zero;
-    if (i + 3 >= out_size) value.w = zero;
+    if (lanes < 2) value.y = VALUE(0);
+    if (lanes < 3) value.z = VALUE(0);
+    if (lanes < 4) value.w = VALUE(0);
 #endif
     out_0 = value;
 }

@@ -1,6 +1,6 @@
 // Local response normalization along the last axis: x * (bias + alpha * sum of squares nearby)^-beta.
 // With NORM only the base of the power.
-#include "lanes"
+#include "element"
 #ifndef NORM
 #include "math/power"
 #endif

@@ -1,5 +1,5 @@
 // Gradient of lrn.glsl: every neighbour's norm holds this element's square.
-#include "lanes"
+#include "element"
 #include "math/power"
 float element(int i) {
     int c = i - (i / channel_count) * channel_count;

@@ -8,7 +8,7 @@
 #else
 #define UNIT VALUE
 #define IMAGES_UNIT(i) VALUE(images_at(i))
-#include "lanes"
+#include "element"
 #define RESIZED VALUE element(int i)
 #endif
 #include "resize_source"

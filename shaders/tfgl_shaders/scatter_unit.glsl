@@ -11,5 +11,5 @@
 #define UPDATES_UNIT(i) updates_at(i)
 #define TENSOR_UNIT(i) tensor_at(i)
 #define SCATTERED VALUE element(int i)
-#include "lanes"
+#include "element"
 #endif

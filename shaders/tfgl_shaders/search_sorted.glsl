@@ -1,5 +1,5 @@
 // Where each value belongs in its row of sorted numbers: before its equals, or after them where search_right.
-#include "lanes"
+#include "element"
 int element(int i) {
     int base = (i / value_count) * row_size;
     int low = 0;

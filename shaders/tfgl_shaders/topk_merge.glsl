@@ -1,6 +1,6 @@
 // Two neighbouring runs become one. A run holds places in its row, the largest element first; it covers
 // run_span elements of the row and keeps run_length of them. Output [rows, merged_count, merged_length].
-#include "lanes"
+#include "element"
 #include "sort_key"
 int key_of(int row, int slot) {
     return sort_key(x_at(row * row_size + places_at(slot)));

@@ -1,5 +1,5 @@
 // How many elements of its block of a row come before each element; of equals the first comes first.
-#include "lanes"
+#include "element"
 #include "sort_key"
 int element(int i) {
     int row = i / row_size;

@@ -1,5 +1,5 @@
 // The place in its row of the element with each rank: [rows, runs, run_length], a run for each block.
-#include "lanes"
+#include "element"
 int element(int i) {
     int line = i / run_length;
     int rank = i - line * run_length;

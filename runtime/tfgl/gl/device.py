@@ -121,8 +121,8 @@ class Device:
         """Destroy the context; every tensor on it is lost."""
         if not self._closed:
             self._closed = True
-            if _current.device is self:
-                _current.device = None
+            # Releasing any context may leave none current.
+            forget_current_context()
             self.context.release()
 
 
@@ -133,12 +133,24 @@ class _Current(threading.local):
 _current = _Current()
 
 
+def forget_current_context() -> None:
+    """Say that another GL context was made current on this thread, by whoever: the next use switches back.
+
+    Needed after making a moderngl context of one's own on a thread that uses tfgl.
+
+    >>> forget_current_context()
+    """
+    _current.device = None
+
+
 def open_device(flags: Flags) -> Device:
     """The device that ``flags`` ask for: EGL first, then GLFW with a hidden window.
 
     Raises NoDeviceError that lists what was tried and what to install.
     """
     attempts: list[str] = []
+    # Whatever happens next, the context that was current may not be it any more.
+    forget_current_context()
     for backend, index in _ways(flags):
         try:
             context = create_context(backend, index)
@@ -148,7 +160,11 @@ def open_device(flags: Flags) -> Device:
             if not attempts or not attempts[-1].endswith(f": {reason}"):
                 attempts.append(f"{backend if index is None else f'{backend}:{index}'}: {reason}")
             continue
-        device = Device(context, backend, flags)
+        try:
+            device = Device(context, backend, flags)
+        except NoDeviceError:
+            context.release()
+            raise
         _current.device = device
         return device
     raise NoDeviceError(f"no OpenGL 3.3 context could be created ({'; '.join(attempts)}); {INSTALL_HINT}")
@@ -177,6 +193,8 @@ def create_context(backend: str, device_index: int | None = None) -> moderngl.Co
 def _glfw_context() -> moderngl.Context:
     import glfw  # loads a shared library, so not before it is needed
 
+    # What it would warn of is in the error that is raised here.
+    glfw.ERROR_REPORTING = "ignore"
     if not glfw.init():
         raise RuntimeError("GLFW found no window system (is DISPLAY or WAYLAND_DISPLAY set?)")
     glfw.window_hint(glfw.VISIBLE, False)
@@ -212,7 +230,9 @@ def _describe(context: moderngl.Context, gl: raw.RawGL, backend: str, version_li
         fragment_images=gl.integer(raw.MAX_FRAGMENT_IMAGE_UNIFORMS) if images else 0,
         program_binary_formats=gl.integer(raw.NUM_PROGRAM_BINARY_FORMATS) if context.version_code >= 410 else 0,
         timer_queries=context.version_code >= 330,
-        parallel_compile=bool({"GL_KHR_parallel_shader_compile", "GL_ARB_parallel_shader_compile"} & context.extensions),
+        parallel_compile=bool(
+            {"GL_KHR_parallel_shader_compile", "GL_ARB_parallel_shader_compile"} & context.extensions
+        ),
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import moderngl
@@ -91,6 +93,8 @@ class _Owner(Protocol):
     pool: TexturePool
     arena: Arena
 
+    def retire(self, release: Callable[[], None], *, now: bool) -> None: ...
+
     def release(self, buffer: Buffer) -> None: ...
 
     def program(self, draw: Draw) -> Program: ...
@@ -104,7 +108,9 @@ class Recording:
     is kept alive by the recording.
     """
 
-    def __init__(self, engine: _Owner, draws: Sequence[Draw], inputs: Sequence[Buffer], outputs: Iterable[Buffer]) -> None:
+    def __init__(
+        self, engine: _Owner, draws: Sequence[Draw], inputs: Sequence[Buffer], outputs: Iterable[Buffer]
+    ) -> None:
         self._engine = engine
         self._device = engine.device
         self.draws = len(draws)
@@ -117,7 +123,9 @@ class Recording:
         for buffer in self.outputs:
             self._slots[id(buffer)] = _Slot(buffer.shape, buffer.viewport)
         self._outputs = [self._slots[id(buffer)] for buffer in self.outputs]
-        external = {id(b): b for draw in draws for b in draw.inputs if id(b) not in written and id(b) not in self._slots}
+        external = {
+            id(b): b for draw in draws for b in draw.inputs if id(b) not in written and id(b) not in self._slots
+        }
         self._kept = list(external.values())
         for buffer in self._kept:
             buffer.owners += 1
@@ -210,14 +218,27 @@ class Recording:
         slot.bound = texture
 
     def close(self) -> None:
-        """Give back what it holds; it cannot be replayed afterwards."""
-        if self._closed:
-            return
-        self._closed = True
-        for buffer in self._kept:
-            self._engine.release(buffer)
-        self._uniforms.release()
-        self._engine.arena.leave()
+        """Give back what it holds, at once or when the device's thread next works; it cannot be replayed afterwards."""
+        self._retire(now=True)
+
+    def _retire(self, *, now: bool) -> None:
+        if not self._closed:
+            self._closed = True
+            self._engine.retire(partial(_give_back, self._engine, self._kept, self._uniforms), now=now)
+
+    def __del__(self) -> None:
+        # Python may collect it in the middle of another context's work, so only a note is left. A recording
+        # whose constructor failed has no flag; at exit the engine may be gone.
+        if not getattr(self, "_closed", True):
+            with contextlib.suppress(AttributeError, TypeError):
+                self._retire(now=False)
+
+
+def _give_back(engine: _Owner, kept: Sequence[Buffer], uniforms: moderngl.Buffer) -> None:
+    for buffer in kept:
+        engine.release(buffer)
+    uniforms.release()
+    engine.arena.leave()
 
 
 def _do_nothing() -> None:

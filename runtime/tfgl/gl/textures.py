@@ -120,7 +120,11 @@ class Texture:
         rows = -(-texels // width)
         columns = min(texels, width)
         out: npt.NDArray[np.float32] | npt.NDArray[np.int32]
-        out = np.empty(rows * columns * 4, np.float32) if self.shape.kind == "float" else np.empty(rows * columns * 4, np.int32)
+        out = (
+            np.empty(rows * columns * 4, np.float32)
+            if self.shape.kind == "float"
+            else np.empty(rows * columns * 4, np.int32)
+        )
         gl.BindFramebuffer(raw.FRAMEBUFFER, self.framebuffer)
         gl.ReadPixels(0, 0, columns, rows, *_TRANSFER[self.shape.kind], out.ctypes.data)
         return out[:size]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..dtypes import NUMPY, DType
 from ..engine import Engine
 from ..errors import InvalidArgumentError, UnsupportedOpError
 from ..gl.recording import Buffer, Recording
+from ..ir.cost import cost_of
 from ..ir.evaluate import HostCall, HostValue
 from ..ir.graph import Edge, Graph, Node
 from ..ir.lowering import Call, Value, lower_node
@@ -80,9 +82,10 @@ class Executor:
 
     def upload_weights(self) -> None:
         """Upload every weight that a shader will read: all but small host-side numbers."""
-        for tensor in self.weights.values():
+        for name, tensor in self.weights.items():
             if tensor.dtype in ("float32", "int32", "bool") and tensor.size > self.engine.flags.host_forward_limit:
-                tensor.flat()
+                with _named(self.engine, f"weight {name!r}"):
+                    tensor.flat()
 
     @property
     def recordings(self) -> int:
@@ -146,7 +149,8 @@ class Executor:
         for edge, tensor in feeds.items():
             # A tensor and a buffer of its own for each input: what the caller's tensor has cached is not there at
             # the next replay, and one tensor that is fed twice, or a weight that is fed, may then be two.
-            source = tensor.flat()
+            with _named(engine, f"input {str(edge)!r}"):
+                source = tensor.flat()
             buffer = Buffer(source.shape, source.viewport)
             buffer.texture = source.texture
             buffer.owners = 1  # for ever, since the texture is the caller's
@@ -199,6 +203,16 @@ class Executor:
                     parts.append(part.kept.view(output.shape))
             results.append(parts[0] if len(parts) == 1 else _complex(output.shape, parts))
         return results
+
+
+@contextmanager
+def _named(engine: Engine, what: str) -> Iterator[None]:
+    """Errors of the engine name ``what`` inside the block."""
+    outer, engine.node = engine.node, what
+    try:
+        yield
+    finally:
+        engine.node = outer
 
 
 def _held(edge: Edge, feeds: Feeds, hosts: Mapping[Edge, Array]) -> Array:
@@ -367,8 +381,8 @@ class _Run:
             return None
         held = [array for array in arrays if array is not None]
         try:
-            call = HostCall(node, [HostValue(array) for array in held], "float32", self.plan.read[node.name])
-            outputs = lower_node(call)
+            read, inside = self.plan.read[node.name], [HostValue(array) for array in held]
+            outputs = lower_node(HostCall(node, inside, "float32", read, elements=64 * limit, steps=64 * limit))
         except UnsupportedOpError:
             return None
         results = [output.array if isinstance(output, HostValue) else None for output in outputs]
@@ -393,6 +407,17 @@ _NEVER_ON_HOST = frozenset(
 )
 
 
+# Strings are moved on the host, where no texture's limit holds.
+_MOST_STRINGS = 1 << 24
+
+
+def _check_strings(kernel: str, inputs: Mapping[str, Any], attrs: Mapping[str, Any]) -> None:
+    shapes = {name: [x.shape for x in (x if isinstance(x, list) else [x])] for name, x in inputs.items()}
+    count = cost_of(kernel, shapes, attrs).elements
+    if count > _MOST_STRINGS:
+        raise InvalidArgumentError(f"{kernel} would make {count} strings, more than the {_MOST_STRINGS} allowed")
+
+
 class _GraphCall(Call):
     """A lowering's view of one node of a run."""
 
@@ -402,6 +427,8 @@ class _GraphCall(Call):
         self._run = run
 
     def run(self, kernel: str, inputs: Mapping[str, Any], attrs: Mapping[str, Any]) -> Any:
+        if attrs.get("dtype") == "string" or any(x.dtype == "string" for x in self.inputs):
+            _check_strings(kernel, inputs, attrs)
         return run_kernel(kernel, inputs, attrs)
 
     def host(self, i: int) -> Array:

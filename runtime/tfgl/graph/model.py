@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import engine as engines
-from ..dtypes import DType
+from ..dtypes import NUMPY, DType, check_dtype
 from ..engine import Engine
-from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, UnsupportedOpError
+from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, TensorTooLargeError, UnsupportedOpError
 from ..io import ModelArtifacts, read_artifacts, save_artifacts
 from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
 from ..ir.graphdef import graph_from_json
-from ..ir.lowering import kernels_of, supported_ops
+from ..ir.lowering import check_node, kernels_of, supported_ops
 from ..progress import progress_bar
 from ..registry import kernel_names
 from ..tensor import Tensor, host_array
@@ -51,6 +52,7 @@ class GraphModel:
 
     def __init__(self, artifacts: ModelArtifacts, *, engine: Engine | None = None, read_ms: float = 0.0) -> None:
         self._engine = engine or engines.current()
+        self._engine.device.check()
         self.stats = ModelStats(read_ms=read_ms)
         start = perf_counter()
         self._artifacts = artifacts
@@ -171,10 +173,21 @@ class GraphModel:
         for key, info in zip(self.input_keys, self.inputs, strict=True):
             given = (shapes or {}).get(key)
             shape = [max(1, n) for n in info.shape or ()] if given is None else list(given)
-            feeds[key] = np.zeros(shape, {"float32": np.float32, "int32": np.int32}.get(info.dtype, np.bool_))
+            try:
+                # Before it is allocated: a damaged file may state any shape.
+                self._engine.device.flat_shape(math.prod(shape), "float")
+            except TensorTooLargeError as error:
+                raise TensorTooLargeError(f"input {key!r}: {error}") from None
+            feeds[key] = self._zeros(shape, info.dtype)
         for tensor in self._run(feeds, list(self._source_graph.outputs)):
             tensor.dispose()
         return self.stats
+
+    @staticmethod
+    def _zeros(shape: Sequence[int], dtype: str) -> Array:
+        if dtype == "string":
+            return np.full(shape, b"", object)
+        return np.zeros(shape, NUMPY[check_dtype(dtype or "float32")])
 
     def get_intermediate_tensors(self) -> dict[str, list[Tensor]]:
         """Every node's outputs of the last `keep_intermediate_tensors` block, by node name."""
@@ -431,6 +444,8 @@ def graph_of(artifacts: ModelArtifacts) -> Graph:
 
 
 def _check_supported(graph: Graph) -> None:
+    if not graph.nodes:
+        raise ModelFormatError("modelTopology has no nodes; there is nothing to run")
     needed = graph.prune(list(graph.outputs), control=False)
     known = supported_ops()
     unknown: dict[str, list[str]] = {}
@@ -441,6 +456,14 @@ def _check_supported(graph: Graph) -> None:
     if unknown:
         listed = ", ".join(f"{op} ({len(names)}x, first node {names[0]!r})" for op, names in unknown.items())
         raise UnsupportedOpError(f"the model uses ops that tfgl cannot run: {listed}; `tfgl ops` lists those it can")
+    for node in needed.nodes.values():
+        if node.name in graph.constants:
+            continue
+        check_node(node)
+        for edge in node.inputs:
+            source = graph.node(edge.node)
+            if edge.index and source.op in ("Const", "Placeholder", "PlaceholderWithDefault"):
+                raise ModelFormatError(f"{node} reads {str(edge)!r}, but {source} has one output")
 
 
 def _public_info(info: TensorInfo) -> ModelTensorInfo:
@@ -470,7 +493,10 @@ def _input_array(name: str, value: InputValue, info: ModelTensorInfo) -> Array:
         if not info.dtype or dtype == info.dtype:
             return array
         typeless = not hasattr(value, "dtype") and (dtype, info.dtype) in (
-            ("int32", "float32"), ("bool", "float32"), ("bool", "int32"), ("float32", "complex64")
+            ("int32", "float32"),
+            ("bool", "float32"),
+            ("bool", "int32"),
+            ("float32", "complex64"),
         )
         if typeless or array.size == 0:
             return host_array(array, None, info.dtype)[0]

@@ -78,6 +78,7 @@ _VALUE_FIELDS: dict[str, str] = {
 
 # A tensor of a Const may state any shape; what a damaged file may make us allocate ends here.
 _MAX_ELEMENTS = 1 << 28
+_MAX_REPEATED = 1 << 22
 _INT64 = range(-(1 << 63), 1 << 63)
 _JSON_NAMES = {"dict": "an object", "list": "a list", "str": "a string", "bool": "true or false"}
 
@@ -290,6 +291,8 @@ def decode_tensor(value: object, place: str) -> Array:
         return np.broadcast_to(fill, shape)
     if values.size == 1:
         return np.broadcast_to(values[0:1].reshape(()), shape)
+    if values.size < count > _MAX_REPEATED:
+        raise ModelFormatError(f"{place}: {values.size} values are too few for a tensor of shape {shape}")
     return np.concatenate([values, np.repeat(values[-1:], count - values.size)]).reshape(shape)
 
 

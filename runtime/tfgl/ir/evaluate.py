@@ -9,12 +9,16 @@ from typing import Any, Literal
 import numpy as np
 
 from ..dtypes import NUMPY, DType, dtype_of
-from ..errors import InvalidArgumentError, ModelFormatError
+from ..errors import InvalidArgumentError, ModelFormatError, UnsupportedOpError
+from .cost import cost_of
 from .graph import Edge, Graph, Node, TensorInfo, placeholder_info
 from .lowering import Call, Value, lower_node
 
 Array = np.ndarray[Any, Any]
 Precision = Literal["float64", "float32"]
+
+# What a damaged graph may make the reference allocate ends here: 8 GB of float64.
+_MOST_ELEMENTS = 1 << 30
 
 
 class HostValue:
@@ -42,11 +46,19 @@ class HostCall(Call):
         inputs: Sequence[Value],
         precision: Precision,
         read: frozenset[int] | None = None,
+        *,
+        elements: int | None = None,
+        steps: int | None = None,
     ) -> None:
-        """A call that keeps floats in ``precision``; ``read`` are the outputs that are read, if known."""
+        """A call that keeps floats in ``precision``; ``read`` are the outputs that are read, if known.
+
+        A kernel that would make more than ``elements``, or take more than ``steps``, raises UnsupportedOpError.
+        """
         super().__init__(node, inputs)
         self._precision = precision
         self._read = read
+        self._elements = elements
+        self._steps = steps
 
     def run(self, kernel: str, inputs: Mapping[str, Any], attrs: Mapping[str, Any]) -> Any:
         """The reference's result, in the precision of this evaluation."""
@@ -57,10 +69,26 @@ class HostCall(Call):
             name: [value.array for value in given] if isinstance(given, (list, tuple)) else given.array
             for name, given in inputs.items()
         }
+        self._check_cost(kernel, arrays, attrs)
         result = evaluate_kernel(kernel, arrays, dict(attrs))
         if isinstance(result, (list, tuple)):
             return [HostValue(_stored(np.asarray(array), self._precision)) for array in result]
         return HostValue(_stored(np.asarray(result), self._precision))
+
+    def _check_cost(self, kernel: str, arrays: Mapping[str, Any], attrs: Mapping[str, Any]) -> None:
+        shapes = {
+            name: [array.shape for array in given] if isinstance(given, list) else [given.shape]
+            for name, given in arrays.items()
+        }
+        cost = cost_of(kernel, shapes, attrs)
+        if self._elements is None and cost.elements > _MOST_ELEMENTS:
+            raise InvalidArgumentError(
+                f"kernel {kernel} would make {cost.elements} elements, more than the {_MOST_ELEMENTS} that are allowed"
+            )
+        if (self._elements is not None and cost.elements > self._elements) or (
+            self._steps is not None and cost.steps > self._steps
+        ):
+            raise UnsupportedOpError(f"{self.node} is too much for the host")
 
     def host(self, i: int) -> Array:
         """The array of input ``i``."""

@@ -7,7 +7,7 @@ a rewrite makes another one with ``replace``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -268,6 +268,8 @@ class Graph:
         return self._named_edge(key, self.outputs, "output")
 
     def _named_edge(self, key: str, entries: Mapping[str, TensorInfo], kind: str) -> Edge:
+        if not isinstance(key, str):
+            raise InvalidArgumentError(f"an {kind} is named by text, got {key!r}; its {kind}s are {_some(entries)}")
         if key in entries:
             return entries[key].edge
         if key in self.nodes:
@@ -390,6 +392,17 @@ def placeholder_info(node: Node) -> TensorInfo:
         dtype if isinstance(dtype, DataType) else None,
         shape if isinstance(shape, tuple) else None,
     )
+
+
+def unused_name(wanted: str, taken: Container[str]) -> str:
+    """``wanted``, or the first longer name of its kind that is not ``taken``.
+
+    >>> unused_name("conv/bias", {"conv/bias"})
+    'conv/bias_'
+    """
+    while wanted in taken:
+        wanted += "_"
+    return wanted
 
 
 def _cycle_message(path: Sequence[str]) -> str:

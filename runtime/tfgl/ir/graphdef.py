@@ -33,6 +33,9 @@ from .graph import (
 
 Array = np.ndarray[Any, Any]
 
+# A file of a hundred bytes may state constants of any size; what they may make us allocate ends here.
+_MOST_EXPANDED_BYTES = 1 << 30
+
 # Functions name an output as `node:argument:index`; ops whose outputs are several arguments need their order.
 # An op that is not here has one output argument, so that the index alone says which output is meant.
 _OUTPUT_ARGUMENTS: dict[str, tuple[str, ...]] = {
@@ -100,6 +103,17 @@ def graph_from_json(
     functions = _read_functions(definition.get("library"), weights, where)
     entries = expect_list(definition["node"], f"{where}, 'node'")
     nodes, constants = _read_nodes(entries, weights, where, prefix="", given={})
+    expanded = sum(
+        array.nbytes
+        for part in (constants, *(function.graph.constants for function in functions.values()))
+        for array in part.values()
+        if array.size > 1 and not any(array.strides)
+    )
+    if expanded > _MOST_EXPANDED_BYTES:
+        raise ModelFormatError(
+            f"{where}: constants that state one value and a shape would take {expanded} bytes, more than the "
+            f"{_MOST_EXPANDED_BYTES} that are allowed"
+        )
     graph = Graph(nodes, functions, _read_signature(signature, nodes), constants, _read_versions(definition, where))
     graph.topological_order()
     return graph

@@ -41,6 +41,8 @@ def _logic(operator: str) -> Binary:
     return Binary(expression, expression, "arithmetic", "bool")
 
 
+_QUOTIENTS = "arithmetic math/division math/integer"
+
 BINARY: dict[str, Binary] = {
     "Add": Binary("a + b", "a + b", complex=("a + c", "b + d")),
     "Atan2": Binary("atan2_exact(a, b)", includes="math/inverse_trigonometric"),
@@ -53,7 +55,7 @@ BINARY: dict[str, Binary] = {
         complex=("ivec4(equal(a, c)) & ivec4(equal(b, d))",),
         strings=True,
     ),
-    "FloorDiv": Binary("truncated(floored_quotient(a, b))", "floored_quotient(a, b)", "quotient", "int32"),
+    "FloorDiv": Binary("truncated(floor_div(a, b))", "floor_div(a, b)", _QUOTIENTS, "int32"),
     "Greater": _compare("greaterThan"),
     "GreaterEqual": _compare("greaterThanEqual"),
     "Less": _compare("lessThan"),
@@ -63,7 +65,7 @@ BINARY: dict[str, Binary] = {
     "LogicalXor": _logic("^"),
     "Maximum": Binary("larger(a, b)", "larger(a, b)", "arithmetic"),
     "Minimum": Binary("smaller(a, b)", "smaller(a, b)", "arithmetic"),
-    "Mod": Binary("floored_remainder(a, b)", "floored_remainder(a, b)", "quotient"),
+    "Mod": Binary("floor_mod(a, b)", "floor_mod(a, b)", _QUOTIENTS),
     "Multiply": Binary("a * b", "a * b", complex=("a * c - b * d", "a * d + b * c")),
     "NotEqual": Binary(
         "ivec4(notEqual(a, b))",
@@ -72,12 +74,12 @@ BINARY: dict[str, Binary] = {
         complex=("ivec4(notEqual(a, c)) | ivec4(notEqual(b, d))",),
         strings=True,
     ),
-    "Pow": Binary("pow_exact(a, b)", "power(a, b)", "math/power power"),
+    "Pow": Binary("pow_exact(a, b)", "pow_exact(a, b)", "math/power math/integer"),
     "Prelu": Binary("choose(lessThan(a, vec4(0.0)), a * b, a)", includes="arithmetic"),
     "RealDiv": Binary(
-        "a / b",
-        "quotient(a, b)",
-        "quotient",
+        "divide_exact(a, b)",
+        "truncate_div(a, b)",
+        _QUOTIENTS,
         complex=("(a * c + b * d) / (c * c + d * d)", "(b * c - a * d) / (c * c + d * d)"),
     ),
     "SquaredDifference": Binary("(a - b) * (a - b)", "(a - b) * (a - b)"),

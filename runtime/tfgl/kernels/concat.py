@@ -9,6 +9,7 @@ from itertools import accumulate
 from tfgl_shaders.assembly import ParameterValue
 
 from ..errors import InvalidArgumentError
+from ..ir.shapes import shape_text
 from ..registry import kernel
 from ..tensor import Tensor, tiling
 
@@ -32,8 +33,8 @@ def concat(tensors: Sequence[Tensor], *, axis: int) -> Tensor:
         for other in range(rank):
             if other != at and tensor.shape[other] != tensors[0].shape[other]:
                 raise InvalidArgumentError(
-                    f"Error in concat{rank}D: Shape of tensors[{k}] ({','.join(map(str, tensor.shape))}) does not match the "
-                    f"shape of the rest ({','.join(map(str, tensors[0].shape))}) along the non-concatenated axis {k}."
+                    f"Error in concat{rank}D: Shape of tensors[{k}] ({shape_text(tensor.shape)}) does not match the "
+                    f"shape of the rest ({shape_text(tensors[0].shape)}) along the non-concatenated axis {k}."
                 )
         if tensor.dtype != tensors[0].dtype:
             raise InvalidArgumentError(f"Concat: tensors[{k}] is {tensor.dtype}, the first one {tensors[0].dtype}")
@@ -106,7 +107,9 @@ def pack(tensors: Sequence[Tensor], *, axis: int) -> Tensor:
                 f"All tensors passed to stack must have matching shapes: {first.shape} and {tensor.shape}"
             )
         if tensor.dtype != first.dtype:
-            raise InvalidArgumentError(f"All tensors passed to stack must have matching dtypes: {first.dtype} and {tensor.dtype}")
+            raise InvalidArgumentError(
+                f"All tensors passed to stack must have matching dtypes: {first.dtype} and {tensor.dtype}"
+            )
     at = axis % (first.ndim + 1)
     shape = (*first.shape[:at], 1, *first.shape[at:])
     joined = concat_along([tensor.view(shape) for tensor in tensors], at)

@@ -24,8 +24,8 @@ def einsum(tensors: Sequence[Tensor], *, equation: str) -> Tensor:
     """
     if not 1 <= len(tensors) <= 2:
         raise InvalidArgumentError(
-            f"Support for more than 2 input tensors is not implemented yet: Einsum takes one or two, got {len(tensors)}; "
-            "multiply them in pairs, an einsum each"
+            "Support for more than 2 input tensors is not implemented yet: Einsum takes one or two, "
+            f"got {len(tensors)}; multiply them in pairs, an einsum each"
         )
     if equation.count("->") != 1:
         wrong = 'must contain exactly one arrow ("->")' if "->" in equation else "without an arrow are not supported"

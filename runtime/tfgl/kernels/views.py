@@ -30,7 +30,9 @@ def resolved_shape(x: Tensor, shape: Sequence[int]) -> tuple[int, ...]:
         raise InvalidArgumentError(f"Shapes can only have 1 implicit size; got {list(shape)}")
     if wild:
         if known == 0 or x.size % known:
-            raise InvalidArgumentError(f"The implicit shape can't be a fractional number: {x.size} elements into {list(shape)}")
+            raise InvalidArgumentError(
+                f"The implicit shape can't be a fractional number: {x.size} elements into {list(shape)}"
+            )
         return tuple(x.size // known if n == -1 else int(n) for n in shape)
     if known != x.size:
         raise InvalidArgumentError(

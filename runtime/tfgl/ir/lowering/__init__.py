@@ -1,6 +1,17 @@
 """TensorFlow op -> kernel calls, for any evaluator; `Call` is what an evaluator implements."""
 
 from .call import Call, Outputs, Value
-from .registry import Row, kernels_of, lower_node, row_of, rows, supported_ops
+from .registry import Row, check_node, kernels_of, lower_node, row_of, rows, supported_ops
 
-__all__ = ["Call", "Outputs", "Row", "Value", "kernels_of", "lower_node", "row_of", "rows", "supported_ops"]
+__all__ = [
+    "Call",
+    "Outputs",
+    "Row",
+    "Value",
+    "check_node",
+    "kernels_of",
+    "lower_node",
+    "row_of",
+    "rows",
+    "supported_ops",
+]

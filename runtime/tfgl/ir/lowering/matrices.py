@@ -111,7 +111,9 @@ def _diagonals(call: Call, x: Value, term: str) -> tuple[Value, str]:
             rest = [axis for axis in range(len(term)) if axis not in (first, second)]
             extent = x.shape[first]
             if x.shape[second] != extent:
-                raise InvalidArgumentError(f"label {label!r} of term {term!r} stands for {extent} and {x.shape[second]}")
+                raise InvalidArgumentError(
+                    f"label {label!r} of term {term!r} stands for {extent} and {x.shape[second]}"
+                )
             outer = [x.shape[axis] for axis in rest]
             count = math.prod(outer)
             # In rows of extent + 1 elements, those of the diagonal stand below each other.

@@ -75,10 +75,14 @@ def _running(
 @lower("LRN", inputs=1, kernels=("LRN",))
 def lrn(call: Call) -> Value:
     """Local response normalization along the channels."""
+    x, radius = call.inputs[0], call.integer("depth_radius", 5)
+    if len(x.shape) != 4 or radius < 0:
+        raise InvalidArgumentError(f"a radius of 0 or more needs images of rank 4, got {radius} and {list(x.shape)}")
     return call.one(
         "LRN",
-        {"x": call.inputs[0]},
-        depthRadius=call.integer("depth_radius", 5),
+        {"x": x},
+        # No sum reaches farther than all the channels.
+        depthRadius=min(radius, x.shape[3]),
         bias=call.number("bias", 1.0),
         alpha=call.number("alpha", 1.0),
         beta=call.number("beta", 0.5),

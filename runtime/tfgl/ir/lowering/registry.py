@@ -7,7 +7,8 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ...errors import InvalidArgumentError, ModelFormatError, UnsupportedOpError
+from ...errors import InvalidArgumentError, ModelFormatError, TfglError, UnsupportedOpError
+from ..graph import Node
 from .call import Call, Outputs, Value
 
 Handler = Callable[[Call], Outputs]
@@ -108,6 +109,24 @@ def kernels_of(op: str) -> tuple[str, ...]:
     return row_of(op).kernels
 
 
+def check_node(node: Node) -> None:
+    """Raise UnsupportedOpError for an op without a row, ModelFormatError for a wrong number of inputs.
+
+    >>> from tfgl.ir.graph import Node
+    >>> check_node(Node("y", "Relu"))
+    Traceback (most recent call last):
+    tfgl.errors.ModelFormatError: node 'y' (op Relu) has 0 inputs; its op takes 1
+    """
+    _check_arity(node, row_of(node.op), len(node.inputs))
+
+
+def _check_arity(node: Node, row: Row, count: int) -> None:
+    low, high = row.arity if isinstance(row.arity, tuple) else (row.arity, row.arity)
+    if count < low or (high is not None and count > high):
+        wanted = str(low) if low == high else f"at least {low}" if high is None else f"{low} to {high}"
+        raise ModelFormatError(f"{node} has {count} inputs; its op takes {wanted}")
+
+
 def lower_node(call: Call) -> list[Value | None]:
     """The outputs of ``call.node`` in order, None for one that nothing can use.
 
@@ -125,13 +144,14 @@ def lower_node(call: Call) -> list[Value | None]:
         row = rows()[node.op]
     except KeyError:
         raise UnsupportedOpError(f"{node} is not supported; `tfgl ops` lists the ops that are") from None
-    low, high = row.arity if isinstance(row.arity, tuple) else (row.arity, row.arity)
-    count = len(call.inputs)
-    if count < low or (high is not None and count > high):
-        wanted = str(low) if low == high else f"at least {low}" if high is None else f"{low} to {high}"
-        raise ModelFormatError(f"{node} has {count} inputs; its op takes {wanted}")
+    _check_arity(node, row, len(call.inputs))
     try:
         outputs = row.handler(call)
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"{node}: {error}") from error
+    except TfglError:
+        raise
+    except Exception as error:
+        # What a kernel meets in a stranger's model and nobody thought of is still the model's fault, at this node.
+        raise InvalidArgumentError(f"{node} cannot run: {type(error).__name__}: {error}") from error
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]  # type: ignore[list-item]

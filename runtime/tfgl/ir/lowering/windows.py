@@ -7,6 +7,9 @@ from .call import Call
 
 Padding = str | list[list[int]]
 
+# Places are counted in int32, and a place is a window's number times its stride plus a tap's times its dilation.
+_MOST = 1 << 24
+
 
 def is_channels_first(call: Call, default: str = "NHWC") -> bool:
     """Whether ``data_format`` puts the channels before the space; ModelFormatError for unknown formats."""
@@ -39,6 +42,8 @@ def split_spatial(call: Call, name: str, values: list[int], channels_first: bool
         raise InvalidArgumentError(f"{name} {values} along batch or channels are not supported; they must be 1")
     if min(inside) < 1:
         raise InvalidArgumentError(f"{name} must be positive, got {values}")
+    if max(inside) > _MOST:
+        raise InvalidArgumentError(f"{name} must not exceed {_MOST}, got {values}")
     return inside
 
 
@@ -53,8 +58,8 @@ def padding(call: Call, channels_first: bool, *, as_channels_first: bool | None 
     if name != "EXPLICIT":
         raise ModelFormatError(f"{call.node}, attr 'padding': expected SAME, VALID or EXPLICIT, got {name!r}")
     flat = call.integers("explicit_paddings", [])
-    if len(flat) != 8 or min(flat) < 0:
-        raise ModelFormatError(f"{call.node}, attr 'explicit_paddings': expected 8 sizes, got {flat}")
+    if len(flat) != 8 or min(flat) < 0 or max(flat) > _MOST:
+        raise ModelFormatError(f"{call.node}, attr 'explicit_paddings': expected 8 sizes up to {_MOST}, got {flat}")
     pairs = [flat[i : i + 2] for i in range(0, 8, 2)]
     inside = pairs[2:] if channels_first else pairs[1:3]
     outside = [pairs[0], pairs[1] if channels_first else pairs[3]]

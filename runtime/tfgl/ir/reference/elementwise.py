@@ -280,7 +280,9 @@ def complex_(real: Array, imag: Array) -> Array:
         raise InvalidArgumentError(
             f"real and imag shapes, {list(real.shape)} and {list(imag.shape)}, must match in call to tf.complex()."
         )
-    return real + 1j * imag
+    out = np.empty(real.shape, np.complex128)
+    out.real, out.imag = real, imag
+    return out
 
 
 @reference("Real")

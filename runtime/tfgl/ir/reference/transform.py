@@ -70,15 +70,19 @@ def transform(
     if fill_mode not in _MODES:
         raise InvalidArgumentError(f"Error in Transform: fillMode must be one of {', '.join(_MODES)}, got {fill_mode}")
     height, width = image.shape[1:3] if output_shape is None else (int(n) for n in output_shape)
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+    # Which pixel is nearest is decided in float32, as TensorFlow does: halves are common.
+    precision = np.float32 if interpolation == "nearest" else np.float64
+    columns, rows = np.meshgrid(np.arange(width, dtype=precision), np.arange(height, dtype=precision))
     out = np.empty((image.shape[0], height, width, image.shape[3]), image.dtype)
     for k, picture in enumerate(image):
-        a, b, c, d, e, f, g, h = transforms[k if len(transforms) > 1 else 0].tolist()
+        a, b, c, d, e, f, g, h = transforms[k if len(transforms) > 1 else 0].astype(precision)
         divisor = g * columns + h * rows + 1
         x = _MODES[fill_mode]((a * columns + b * rows + c) / divisor, image.shape[2])
         y = _MODES[fill_mode]((d * columns + e * rows + f) / divisor, image.shape[1])
         if interpolation == "nearest":
-            value = _read(picture, np.floor(y + 0.5), np.floor(x + 0.5), fill_value)
+            # Halves go away from zero, as C's round has them.
+            row, column = (np.copysign(np.floor(np.abs(v) + 0.5), v) for v in (y, x))
+            value = _read(picture, row, column, fill_value)
         else:
             top, left = np.floor(y), np.floor(x)
             across, down = (x - left)[..., None], (y - top)[..., None]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from ..graph import Edge, Graph, Node
+from ..graph import Edge, Graph, Node, unused_name
 
 Array = np.ndarray[Any, Any]
 _NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
@@ -29,26 +30,34 @@ def fold_batch_norms(graph: Graph, protected: Collection[str] = ()) -> tuple[Gra
         if found is None:
             continue
         convolution, bias = found
-        gamma, beta, mean, variance = (np.asarray(constants[edge.node]).astype(np.float64) for edge in norm.inputs[1:5])
-        epsilon = norm.attrs.get("epsilon")
-        scale = gamma / np.sqrt(variance + (float(epsilon) if isinstance(epsilon, (int, float)) else 1e-4))
         kernel = np.asarray(constants[convolution.inputs[1].node])
+        vectors = [np.asarray(constants[edge.node]) for edge in norm.inputs[1:5]]
+        if bias is not None:
+            vectors.append(np.asarray(constants[bias.inputs[1].node]))
         depthwise = convolution.op == "DepthwiseConv2dNative"
-        if gamma.size != (kernel.shape[2] * kernel.shape[3] if depthwise else kernel.shape[3]):
+        if kernel.ndim != 4 or any(array.dtype.kind != "f" for array in (kernel, *vectors)):
             continue
-        shift = 0.0 if bias is None else np.asarray(constants[bias.inputs[1].node]).astype(np.float64)
-        weights = kernel.astype(np.float64) * (scale.reshape(kernel.shape[2:]) if depthwise else scale)
-        _constant(nodes, constants, f"{convolution.name}/folded_filter", weights)
-        _constant(nodes, constants, f"{norm.name}/folded_bias", beta + (shift - mean) * scale)
-        inputs = (convolution.inputs[0], Edge(f"{convolution.name}/folded_filter"))
-        nodes[convolution.name] = Node(convolution.name, convolution.op, inputs, (), convolution.attrs, convolution.device)
+        if any(array.shape != (math.prod(kernel.shape[2:] if depthwise else kernel.shape[3:]),) for array in vectors):
+            continue
+        gamma, beta, mean, variance, *shift = (array.astype(np.float64) for array in vectors)
+        epsilon = norm.attrs.get("epsilon")
+        # A variance below zero gives NaN here as it does at run time.
+        with np.errstate(all="ignore"):
+            scale = gamma / np.sqrt(variance + (float(epsilon) if isinstance(epsilon, (int, float)) else 1e-4))
+            weights = kernel.astype(np.float64) * (scale.reshape(kernel.shape[2:]) if depthwise else scale)
+            offset = beta + ((shift[0] if shift else 0.0) - mean) * scale
+        inputs = (convolution.inputs[0], _constant(nodes, constants, f"{convolution.name}/folded_filter", weights))
+        # Under a name of its own: what the caller fetches as the convolution's is not scaled.
+        name = unused_name(f"{convolution.name}/folded", nodes)
+        nodes[name] = Node(name, convolution.op, inputs, (), convolution.attrs, convolution.device)
         nodes[norm.name] = Node(
             norm.name,
             "BiasAdd",
-            (Edge(convolution.name), Edge(f"{norm.name}/folded_bias")),
+            (Edge(name), _constant(nodes, constants, f"{norm.name}/folded_bias", offset)),
             (),
             {"data_format": norm.attrs.get("data_format", b"NHWC")},
         )
+        del nodes[convolution.name]
         if bias is not None:
             del nodes[bias.name]
         count += 1
@@ -91,6 +100,9 @@ def _reader_counts(graph: Graph) -> dict[Edge, int]:
     return counts
 
 
-def _constant(nodes: dict[str, Node], constants: dict[str, Array], name: str, value: Array) -> None:
-    constants[name] = value.astype(np.float32)
+def _constant(nodes: dict[str, Node], constants: dict[str, Array], wanted: str, value: Array) -> Edge:
+    name = unused_name(wanted, nodes)
+    with np.errstate(over="ignore"):
+        constants[name] = value.astype(np.float32)
     nodes[name] = Node(name, "Const")
+    return Edge(name)

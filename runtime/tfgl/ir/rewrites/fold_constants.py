@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import TfglError
 from ..evaluate import HostCall, HostValue
-from ..graph import DataType, Edge, Graph, Node
+from ..graph import DataType, Edge, Graph, Node, unused_name
 from ..lowering import lower_node
 
 Array = np.ndarray[Any, Any]
@@ -17,10 +17,13 @@ Array = np.ndarray[Any, Any]
 # A folded value may take this many times the bytes of what it was made of (a Fill or a Tile can explode).
 _GROWTH = 4
 _ALWAYS_FINE_BYTES = 1 << 16
+# A second or so; what takes longer is left to the device.
+_MOST_STEPS = 1 << 28
 _IMPURE = frozenset(
-    {"Placeholder", "PlaceholderWithDefault", "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal",
-     "Multinomial", "StatelessRandomUniform", "StatelessMultinomial", "NoOp", "Print", "Assert", "Enter", "Exit",
-     "Switch", "Merge", "NextIteration", "LoopCond", "While", "StatelessWhile", "If", "StatelessIf", "EmptyTensorList"}
+    {"Placeholder", "PlaceholderWithDefault", "RandomUniform", "RandomUniformInt", "RandomStandardNormal",
+     "TruncatedNormal", "Multinomial", "StatelessRandomUniform", "StatelessMultinomial", "NoOp", "Print", "Assert",
+     "Enter", "Exit", "Switch", "Merge", "NextIteration", "LoopCond", "While", "StatelessWhile", "If", "StatelessIf",
+     "EmptyTensorList"}
 )  # fmt: skip
 # Objects that others change, and tables: one for each call.
 _IMPURE_PREFIXES = ("TensorList", "TensorArray", "HashTable", "LookupTable")
@@ -33,7 +36,7 @@ def fold_constants(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph
 
     >>> nodes = [Node("a", "Const"), Node("b", "Neg", (Edge("a"),)), Node("c", "Neg", (Edge("b"),))]
     >>> graph = Graph({n.name: n for n in nodes}, constants={"a": np.array([1.5], np.float32)})
-    >>> folded, count = fold_constants(graph)
+    >>> folded, count = fold_constants(graph, ["c"])
     >>> folded.constants["c"], count
     (array([1.5], dtype=float32), 2)
     """
@@ -69,14 +72,17 @@ def _value(edge: Edge, constants: dict[str, Array], several: dict[str, list[Arra
 
 
 def _folded(node: Node, arrays: list[Array]) -> list[Array] | None:
+    limit = max(_ALWAYS_FINE_BYTES, _GROWTH * sum(array.nbytes for array in arrays))
+    inputs = [HostValue(np.asarray(array)) for array in arrays]
     try:
-        outputs = lower_node(HostCall(node, [HostValue(np.asarray(array)) for array in arrays], "float32", frozenset(range(64))))
-    except (TfglError, ArithmeticError, KeyError, MemoryError):
+        # Elements on the way may be more than those that result, but not many times more.
+        call = HostCall(node, inputs, "float32", frozenset(range(64)), elements=4 * limit, steps=_MOST_STEPS)
+        outputs = lower_node(call)
+    except TfglError:
         return None  # it fails again, with its place, when it runs
     values = [output.array for output in outputs if isinstance(output, HostValue)]
     if len(values) < len(outputs):
         return None
-    limit = max(_ALWAYS_FINE_BYTES, _GROWTH * sum(array.nbytes for array in arrays))
     return values if sum(array.nbytes for array in values) <= limit else None
 
 
@@ -84,20 +90,20 @@ def _expand(
     nodes: dict[str, Node], constants: dict[str, Array], several: dict[str, list[Array]], protected: Collection[str]
 ) -> tuple[dict[str, Node], dict[str, Array]]:
     """Constants of their own for the outputs of folded nodes that had several; unused constants leave."""
+    made: dict[Edge, Edge] = {}
     for name, node in list(nodes.items()):
         if not any(edge.node in several for edge in node.inputs):
             continue
         inputs = []
         for edge in node.inputs:
-            if edge.node not in several:
-                inputs.append(edge)
-                continue
-            own = f"{edge.node}/output_{edge.index}"
-            value = several[edge.node][edge.index]
-            if own not in constants:
+            # An output that does not exist stays, to be reported with its reader when that runs.
+            if edge not in made and edge.index < len(several.get(edge.node, ())):
+                own = unused_name(f"{edge.node}/output_{edge.index}", nodes)
+                value = several[edge.node][edge.index]
                 constants[own] = value
                 nodes[own] = Node(own, "Const", (), (), {"dtype": DataType(str(value.dtype))})
-            inputs.append(Edge(own))
+                made[edge] = Edge(own)
+            inputs.append(made.get(edge, edge))
         nodes[name] = Node(node.name, node.op, tuple(inputs), node.control_inputs, node.attrs, node.device)
     used = {edge.node for node in nodes.values() for edge in node.inputs} | set(protected)
     dropped = {name for name in nodes if name not in used and (name in constants)}

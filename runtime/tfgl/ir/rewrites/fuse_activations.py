@@ -96,7 +96,7 @@ def _is_bias(node: Node, operand: Edge, producer: Node, graph: Graph) -> bool:
         return node.attrs.get("data_format", b"NHWC") == b"NHWC"
     bias = graph.constants.get(operand.node)
     kernel = graph.constants.get(producer.inputs[1].node)
-    if bias is None or kernel is None or bias.ndim != 1:
+    if bias is None or kernel is None or bias.ndim != 1 or kernel.ndim != (2 if "MatMul" in producer.op else 4):
         return False
     return bool(bias.size == _channels(producer, kernel))
 

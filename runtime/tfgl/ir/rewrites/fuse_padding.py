@@ -32,7 +32,8 @@ def fuse_padding(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph, 
         if any(frame[axis].any() for axis in range(4) if axis not in spatial):
             continue
         attrs = {**node.attrs, "padding": b"EXPLICIT", "explicit_paddings": [int(n) for n in frame.reshape(-1)]}
-        nodes[node.name] = Node(node.name, node.op, (pad.inputs[0], *node.inputs[1:]), node.control_inputs, attrs, node.device)
+        inputs = (pad.inputs[0], *node.inputs[1:])
+        nodes[node.name] = Node(node.name, node.op, inputs, node.control_inputs, attrs, node.device)
         del nodes[pad.name]
         count += 1
     return graph.replace(nodes=nodes), count
