@@ -342,7 +342,10 @@ class Engine:
 
     def _execute(self, draw: Draw) -> None:
         if draw.output.texture is None:
-            draw.output.texture = self.pool.take(draw.output.shape)
+            try:
+                draw.output.texture = self.pool.take(draw.output.shape)
+            except TensorTooLargeError as error:
+                raise TensorTooLargeError(f"{draw.node}: {error}" if draw.node else str(error)) from None
         self._run(self.program(draw), draw, draw.output.viewport)
         self.draw_count += 1
 

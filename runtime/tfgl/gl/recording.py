@@ -131,18 +131,23 @@ class Recording:
             buffer.owners += 1
         self._uniforms, offsets = _uniform_buffer(self._device.context, draws)
         self._calls: list[GLCall] = []
-        self._parameter_sizes = [len(draw.parameters) for draw in draws]
-        self._bind(draws, offsets)
+        free = engine.arena.join()
         self._closed = False
+        try:
+            self._bind(draws, offsets, free)
+        except BaseException:
+            self.close()
+            raise
 
-    def _bind(self, draws: Sequence[Draw], offsets: Sequence[int]) -> None:
+    def _bind(
+        self, draws: Sequence[Draw], offsets: Sequence[int], free: dict[TextureShape, list[Texture]]
+    ) -> None:
         gl = self._device.gl
         image = self._device.flavour == "image"
         last_use: dict[int, int] = {}
         for at, draw in enumerate(draws):
             for buffer in (*draw.inputs, draw.output):
                 last_use[id(buffer)] = at
-        free = self._engine.arena.join()
         assigned: dict[int, Texture] = {}
         calls = self._calls
         bound: dict[int, int] = {}  # unit -> id of the buffer's texture or slot
