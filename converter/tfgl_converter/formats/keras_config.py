@@ -126,6 +126,10 @@ def _layer(value: Config, kind: str, config: Config, where: str) -> Config:
     kind = _RENAMED.get(kind, kind)
     if kind == "LeakyReLU" and "negative_slope" in members:
         members["alpha"] = members.pop("negative_slope")
+    inner = members.get("layer")
+    if kind == "Bidirectional" and module and isinstance(inner, dict) and isinstance(inner.get("config"), dict):
+        # Keras 3 writes the name that the forward layer has; Keras 2 and TensorFlow.js make it from this one.
+        inner["config"]["name"] = str(inner["config"].get("name", "")).removeprefix("forward_")
     if kind in MODEL_CLASSES and isinstance(members.get("layers"), list):
         members = _model(kind, config, members, where)
     result: Config = {"class_name": kind, "config": members}
@@ -172,15 +176,17 @@ def _is_call(node: Any) -> bool:
 def shift_model_calls(members: Config, by: int) -> None:
     """Count the calls of nested models from ``by`` more, in the configuration of the model around them.
 
-    Keras 2 and TensorFlow.js count the making of a model as its first call, Keras 3 does not.
+    Keras 2 and TensorFlow.js count the making of a model as its first call, Keras 3 does not; only where it names the
+    ends of the model around, it does for functional models.
     """
     names = {layer_name(layer) for layer in members["layers"] if layer["class_name"] in MODEL_CLASSES}
     if not names:
         return
     for layer in members["layers"]:
         layer["inbound_nodes"] = _shifted(layer["inbound_nodes"], names, by)
+    sequential = {layer_name(layer) for layer in members["layers"] if layer["class_name"] == "Sequential"}
     for key in ("input_layers", "output_layers"):
-        members[key] = _shifted(members[key], names, by)
+        members[key] = _shifted(members[key], sequential, by)
 
 
 def _shifted(value: Any, names: set[str], by: int) -> Any:

@@ -121,8 +121,7 @@ def layers_model_variable(layer: Config, variable: str) -> str:
         inner = inner_layer(layer)
         if inner is not None and side in ("forward", "backward"):
             name = str(inner["config"].get("name", ""))
-            prefix = name if name.startswith(f"{side}_") else f"{side}_{name}"
-            return f"{prefix}/{layers_model_variable(inner, rest)}"
+            return f"{side}_{name}/{layers_model_variable(inner, rest)}"
     if layer["class_name"] == "TimeDistributed":
         inner = inner_layer(layer)
         return variable if inner is None else layers_model_variable(inner, variable)

@@ -33,20 +33,11 @@ _NOT_IN_KERAS_3: Mapping[str, frozenset[str]] = {
     "MultiHeadAttention": frozenset(("query_shape", "key_shape", "value_shape")),
 }
 # TensorFlow.js writes the configuration of the cell beside it as well.
-_OF_RNN = frozenset(
-    [
-        "name",
-        "trainable",
-        "dtype",
-        "batch_input_shape",
-        "cell",
-        "return_sequences",
-        "return_state",
-        "go_backwards",
-        "stateful",
-        "unroll",
-    ]
-)
+_OF_RNN = frozenset(("name", "trainable", "dtype", "batch_input_shape", "cell", "unroll", "stateful")) | {
+    "return_sequences",
+    "return_state",
+    "go_backwards",
+}
 _LISTS = {"initializer": "keras.initializers", "regularizer": "keras.regularizers", "constraint": "keras.constraints"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -64,7 +65,15 @@ def layers_model_of(
     )
     result = LayersModel(artifacts)
     if model.config is None:
-        _add_weights(result, model, {weight: weight.name for weight in model.all_weights()})
+        counts = Counter(weight.name for weight in model.all_weights())
+        _add_weights(
+            result,
+            model,
+            {
+                weight: weight.name if counts[weight.name] == 1 else f"{weight.layer[0]}/{weight.name}"
+                for weight in model.all_weights()
+            },
+        )
         return result
     keras_3 = str(model.keras_version or "").startswith("3")
     raw = (model.topology or {}).get("model_config")

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tfgl.errors import ModelFormatError
+
 from ..formats.keras_model import MODEL_CLASSES, Config, LayerPath, inner_layer, is_model, layer_name, leaves_of
 from ..formats.lazy_array import LazyArray
 
@@ -173,12 +175,30 @@ def layers_topology(
     >>> written["activation"], written["kernel_regularizer"]
     ('swish', {'class_name': 'L1L2', 'config': {'l1': 0.0, 'l2': 0.5}})
     """
+    _check_references(config)
     result = LayersTopology(copy.deepcopy(config))
     for path, layer in _layers(result.config, ()):
         _fit_layer(path, layer, keras_3, result)
         _fit_constraints(path, layer, weights.get(path, {}), result)
     _rename_twins(result, set(weights))
     return result
+
+
+def _check_references(model: Config) -> None:
+    """Raise ModelFormatError when a call has an input from nowhere: TensorFlow.js would wait for it for ever."""
+    layers = model["config"]["layers"]
+    names = {layer_name(layer) for layer in layers}
+    for layer in layers:
+        for node in layer.get("inbound_nodes") or []:
+            for call in node if isinstance(node, list) else []:
+                if isinstance(call, list) and call and isinstance(call[0], str) and call[0] not in names:
+                    raise ModelFormatError(
+                        f"layer {layer_name(layer)!r} gets its input from {call[0]!r}, but model {layer_name(model)!r} "
+                        "has no such layer; Keras' HDF5 files say so of models whose parts stand in other models as well: "
+                        "save the model as .keras instead"
+                    )
+        if is_model(layer):
+            _check_references(layer)
 
 
 def _layers(model: Config, path: LayerPath) -> Iterator[tuple[LayerPath, Config]]:
