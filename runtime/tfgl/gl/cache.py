@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import struct
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import hashlib
 
 _MAGIC = b"tfglprg1"
 _HEADER = struct.Struct("<8sI32s")  # magic, binary format, SHA-256 of what follows
@@ -40,6 +42,12 @@ class CacheInfo:
     bytes: int
 
 
+def _sha256(data: bytes) -> hashlib._Hash:
+    import hashlib  # takes as long to import as all of this package's own modules in gl; not needed before a program is
+
+    return hashlib.sha256(data)
+
+
 class ProgramFiles:
     """Program binaries of one driver, by the text they were compiled from.
 
@@ -54,7 +62,7 @@ class ProgramFiles:
         self._driver = driver.encode()
 
     def _path(self, text: str) -> Path:
-        digest = hashlib.sha256(self._driver + b"\0" + text.encode()).hexdigest()
+        digest = _sha256(self._driver + b"\0" + text.encode()).hexdigest()
         return self._directory / digest[:2] / f"{digest[2:]}.bin"
 
     def load(self, text: str) -> tuple[int, bytes] | None:
@@ -67,19 +75,21 @@ class ProgramFiles:
             return None
         magic, binary_format, digest = _HEADER.unpack_from(data)
         binary = data[_HEADER.size :]
-        if magic != _MAGIC or hashlib.sha256(binary).digest() != digest:
+        if magic != _MAGIC or _sha256(binary).digest() != digest:
             return None
         return binary_format, binary
 
     def store(self, text: str, binary_format: int, binary: bytes) -> None:
         """Keep ``binary`` for ``text``."""
+        import tempfile  # only who stores needs it
+
         path = self._path(text)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(_HEADER.pack(_MAGIC, binary_format, hashlib.sha256(binary).digest()))
+                    file.write(_HEADER.pack(_MAGIC, binary_format, _sha256(binary).digest()))
                     file.write(binary)
                 os.replace(beside, path)
             except OSError:
