@@ -78,7 +78,7 @@ def layers_model_of(
     keras_3 = str(model.keras_version or "").startswith("3")
     raw = (model.topology or {}).get("model_config")
     config: Config = raw if raw is not None and is_plain(raw) and not keras_3 else model.config
-    topology = layers_topology(config, model.layer_weights(), keras_3)
+    topology = layers_topology(config, model.layer_weights(), keras_3, model.source)
     result.changes, result.unsupported = topology.changes, topology.unsupported
     leaves = {old.path: new for old, new in zip(leaves_of(config), leaves_of(topology.config), strict=True)}
     names = {

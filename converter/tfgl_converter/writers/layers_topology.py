@@ -164,9 +164,11 @@ class LayersTopology:
 
 
 def layers_topology(
-    config: Config, weights: Mapping[LayerPath, Mapping[str, LazyArray]], keras_3: bool
+    config: Config, weights: Mapping[LayerPath, Mapping[str, LazyArray]], keras_3: bool, where: str = "the model"
 ) -> LayersTopology:
     """``config`` as TensorFlow.js reads it; ``weights`` has those of each layer by its path.
+
+    Raises ModelFormatError, which names ``where``, for a call whose input is nowhere.
 
     >>> layer = {"class_name": "Dense", "config": {"name": "d", "activation": "silu", "kernel_regularizer":
     ...          {"class_name": "L2", "config": {"l2": 0.5}}}}
@@ -175,7 +177,7 @@ def layers_topology(
     >>> written["activation"], written["kernel_regularizer"]
     ('swish', {'class_name': 'L1L2', 'config': {'l1': 0.0, 'l2': 0.5}})
     """
-    _check_references(config)
+    _check_references(config, where)
     result = LayersTopology(copy.deepcopy(config))
     for path, layer in _layers(result.config, ()):
         _fit_layer(path, layer, keras_3, result)
@@ -184,21 +186,21 @@ def layers_topology(
     return result
 
 
-def _check_references(model: Config) -> None:
+def _check_references(model: Config, where: str) -> None:
     """Raise ModelFormatError when a call has an input from nowhere: TensorFlow.js would wait for it for ever."""
     layers = model["config"]["layers"]
     names = {layer_name(layer) for layer in layers}
     for layer in layers:
-        for node in layer.get("inbound_nodes") or []:
-            for call in node if isinstance(node, list) else []:
-                if isinstance(call, list) and call and isinstance(call[0], str) and call[0] not in names:
-                    raise ModelFormatError(
-                        f"layer {layer_name(layer)!r} gets its input from {call[0]!r}, but model {layer_name(model)!r} "
-                        "has no such layer; Keras' HDF5 files say so of models whose parts stand in other models as well: "
-                        "save the model as .keras instead"
-                    )
+        nodes = [node for node in layer.get("inbound_nodes") or [] if isinstance(node, list)]
+        for call in (call for node in nodes for call in node if isinstance(call, list) and call):
+            if isinstance(call[0], str) and call[0] not in names:
+                raise ModelFormatError(
+                    f"{where}: layer {layer_name(layer)!r} gets its input from {call[0]!r}, which model "
+                    f"{layer_name(model)!r} does not have; Keras' HDF5 files say so of models that stand in several "
+                    "others: save the model as .keras instead"
+                )
         if is_model(layer):
-            _check_references(layer)
+            _check_references(layer, where)
 
 
 def _layers(model: Config, path: LayerPath) -> Iterator[tuple[LayerPath, Config]]:
