@@ -19,7 +19,7 @@ from tfgl_converter.formats.keras_hdf5 import read_keras_hdf5
 from tfgl_converter.formats.keras_v3 import read_keras_v3
 from tfgl_converter.formats.tfjs_layers import read_tfjs_layers
 
-ZOO = Path("/work/shared/zoo")
+ZOO = Path(__file__).resolve().parents[2] / "shared" / "zoo"
 needs_zoo = pytest.mark.skipif(not ZOO.is_dir(), reason="the zoo of models is not here")
 KERNEL = np.arange(6, dtype=np.float32).reshape(2, 3)
 BIAS = np.ones(3, np.float32)
