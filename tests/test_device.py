@@ -228,14 +228,14 @@ assert "glfw" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
-def test_importing_takes_under_100_ms_more_than_numpy() -> None:
-    script = "import numpy, time; start = time.perf_counter(); import tfgl; print(time.perf_counter() - start)"
-
-    def seconds() -> float:
-        return float(subprocess.check_output([sys.executable, "-c", script], env=ENVIRONMENT))
-
-    # The best of a few: the bound is on the import, not on what else the machine does.
-    assert min(seconds() for _ in range(7)) < 0.1
+def test_importing_loads_no_package_that_only_some_need() -> None:
+    # What importing takes is measured in bench/bench_import.py; these are what would make it slow.
+    slow = ["httpx", "rich", "click", "PIL", "h5py", "google.protobuf", "hashlib", "tempfile"]
+    slow += ["tfgl.graph", "tfgl.kernels", "tfgl_converter"]
+    # NumPy's own imports do not count.
+    script = "import numpy, sys; before = set(sys.modules); import tfgl; print(*set(sys.modules) - before)"
+    loaded = subprocess.check_output([sys.executable, "-c", script], env=ENVIRONMENT, text=True).split()
+    assert [name for name in slow if name in loaded] == []
 
 
 # -- the doctor -------------------------------------------------------------

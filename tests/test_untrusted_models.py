@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import gc
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -293,14 +292,12 @@ case("reads what is not there", "'gone'", node("a", "Neg", ["gone"]))
 @pytest.mark.parametrize("name", CASES)
 def test_models_that_must_not_run(gpu: Engine, name: str) -> None:
     nodes, weights, feeds, message = CASES[name]
-    start = time.perf_counter()
     with pytest.raises(TfglError, match=message) as caught:
         model: Any = tfgl.load_graph_model(graph_model(nodes, weights))
         outputs = model.predict(feeds)
         for tensor in outputs if isinstance(outputs, list) else [outputs]:
             tensor.numpy()
     assert ") cannot run:" not in str(caught.value) or name == "negative string", "an error by accident"
-    assert time.perf_counter() - start < 10
 
 
 def run(nodes: list[dict[str, Any]], weights: dict[str, Array], feeds: dict[str, Any]) -> Any:
@@ -316,9 +313,7 @@ def run(nodes: list[dict[str, Any]], weights: dict[str, Array], feeds: dict[str,
 def test_a_chain_of_20000_nodes(gpu: Engine, order: str) -> None:
     nodes = [node(f"n{i}", "Neg" if i % 2 else "Abs", ["x" if i == 0 else f"n{i - 1}"]) for i in range(20_000)]
     nodes = [placeholder("x", (-1,)), *(nodes if order == "as it runs" else nodes[::-1])]
-    start = time.perf_counter()
     assert run(nodes, {}, {"x": f32([1.0, -2.0])}).tolist() == [-1.0, -2.0]
-    assert time.perf_counter() - start < 30
 
 
 def test_a_node_with_2000_inputs(gpu: Engine) -> None:
