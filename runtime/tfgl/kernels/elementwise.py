@@ -9,6 +9,7 @@ from tfgl_shaders.assembly import Access, ParameterValue
 
 from ..dtypes import DType
 from ..errors import InvalidArgumentError
+from ..ir.shapes import broadcast_shapes
 from ..tensor import Shape, Tensor
 
 _NAMES = "abcd"
@@ -29,7 +30,7 @@ def emit_elementwise(
     the numbers it uses. Tiled operands give a tiled result when every other
     operand has the same shape, one element, or one value a channel.
     """
-    shape = broadcast(*(operand.shape for operand in operands))
+    shape = broadcast_shapes(*(operand.shape for operand in operands))
     named = dict(zip(_NAMES, operands, strict=False))
     defines: dict[str, object] = {"OPERANDS": len(operands), "EXPRESSION": f"({expression})"}
     if includes:
@@ -54,29 +55,6 @@ def emit_elementwise(
         if how == "channels":
             values[f"{name}_texels"] = operand.size // 4
     return engine.emit("elementwise", named, shape, dtype, values, defines, access=dict(zip(named, flat, strict=True)))
-
-
-def broadcast(*shapes: Shape) -> Shape:
-    """The NumPy broadcast of ``shapes``; InvalidArgumentError when there is none.
-
-    >>> broadcast((2, 1), (3,))
-    (2, 3)
-    """
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
-    out: list[int] = []
-    for sizes in zip(*padded, strict=True):
-        distinct = set(sizes) - {1}
-        if len(distinct) > 1:
-            raise InvalidArgumentError(
-                f"Operands could not be broadcast together with shapes {' and '.join(map(_text, shapes))}."
-            )
-        out.append(distinct.pop() if distinct else 1)
-    return tuple(out)
-
-
-def _text(shape: Shape) -> str:
-    return ",".join(map(str, shape))
 
 
 def _flat_access(shape: Shape, out: Shape) -> Access:

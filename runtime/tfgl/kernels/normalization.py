@@ -5,9 +5,10 @@ from __future__ import annotations
 from tfgl_shaders.assembly import ParameterValue
 
 from ..errors import InvalidArgumentError
+from ..ir.shapes import broadcast_shapes
 from ..registry import kernel
 from ..tensor import Tensor
-from .elementwise import broadcast, emit_elementwise
+from .elementwise import emit_elementwise
 from .unary import cast_to
 
 
@@ -35,7 +36,7 @@ def fused_batch_norm(
                 f"got shapes {mean.shape} and {other.shape}"
             )
     given = [tensor for tensor in (x, scale, offset, mean, variance) if tensor is not None]
-    if broadcast(*(tensor.shape for tensor in given)) != x.shape:
+    if broadcast_shapes(*(tensor.shape for tensor in given)) != x.shape:
         raise InvalidArgumentError(
             f"mean, variance, scale and offset must broadcast to x of shape {x.shape}; "
             f"got {[tensor.shape for tensor in given[1:]]}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from ..errors import InvalidArgumentError
+from ..ir.shapes import expand_dims_shape
+from ..ir.shapes import reshape as reshaped
 from ..registry import kernel
 from ..tensor import Tensor
 
@@ -19,36 +20,13 @@ def identity(x: Tensor) -> Tensor:
 @kernel("Reshape", runs_on="view")
 def reshape(x: Tensor, *, shape: Sequence[int]) -> Tensor:
     """The same values in row-major order under ``shape``; one extent may be -1."""
-    return x.view(resolved_shape(x, shape))
-
-
-def resolved_shape(x: Tensor, shape: Sequence[int]) -> tuple[int, ...]:
-    """``shape`` with its -1 worked out from the size of ``x``."""
-    known = math.prod(n for n in shape if n != -1)
-    wild = [k for k, n in enumerate(shape) if n == -1]
-    if len(wild) > 1 or any(n < -1 for n in shape):
-        raise InvalidArgumentError(f"Shapes can only have 1 implicit size; got {list(shape)}")
-    if wild:
-        if known == 0 or x.size % known:
-            raise InvalidArgumentError(
-                f"The implicit shape can't be a fractional number: {x.size} elements into {list(shape)}"
-            )
-        return tuple(x.size // known if n == -1 else int(n) for n in shape)
-    if known != x.size:
-        raise InvalidArgumentError(
-            f"Size({x.size}) must match the product of shape {','.join(map(str, shape))}: tensor of shape {x.shape}"
-        )
-    return tuple(map(int, shape))
+    return x.view(reshaped(x.shape, shape))
 
 
 @kernel("ExpandDims", runs_on="view")
 def expand_dims(input: Tensor, *, dim: int) -> Tensor:
     """``input`` with an axis of extent 1 inserted at ``dim``."""
-    rank = input.ndim
-    if not -(rank + 1) <= dim <= rank:
-        raise InvalidArgumentError(f"Axis must be in the interval [{-(rank + 1)}, {rank}]; got {dim}")
-    at = dim + rank + 1 if dim < 0 else dim
-    return input.view((*input.shape[:at], 1, *input.shape[at:]))
+    return input.view(expand_dims_shape(input.shape, dim))
 
 
 @kernel("Complex", runs_on="view")
