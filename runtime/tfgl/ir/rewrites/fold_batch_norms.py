@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..graph import Edge, Graph, Node, unused_name
+from .readers import reader_counts, sole_source
 
 Array = np.ndarray[Any, Any]
 _NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
@@ -23,7 +24,7 @@ def fold_batch_norms(graph: Graph, protected: Collection[str] = ()) -> tuple[Gra
     """
     nodes = dict(graph.nodes)
     constants = dict(graph.constants)
-    readers = _reader_counts(graph)
+    readers = reader_counts(graph)
     count = 0
     for norm in graph.nodes.values():
         found = _convolution_before(norm, graph, readers, protected)
@@ -65,7 +66,7 @@ def fold_batch_norms(graph: Graph, protected: Collection[str] = ()) -> tuple[Gra
 
 
 def _convolution_before(
-    norm: Node, graph: Graph, readers: dict[Edge, int], protected: Collection[str]
+    norm: Node, graph: Graph, readers: Mapping[Edge, int], protected: Collection[str]
 ) -> tuple[Node, Node | None] | None:
     """The convolution that feeds ``norm`` alone, and the BiasAdd between them; None where folding is not exact."""
     if norm.op not in _NORMS or len(norm.inputs) < 5 or norm.attrs.get("is_training") is not False:
@@ -74,30 +75,15 @@ def _convolution_before(
         return None
     if any(readers.get(Edge(norm.name, index), 0) for index in range(1, 6)):
         return None
-    before = _single(norm.inputs[0], graph, readers, protected)
+    before = sole_source(norm.inputs[0], graph, readers, protected)
     bias = None
     if before is not None and before.op == "BiasAdd" and before.inputs[1].node in graph.constants:
-        bias, before = before, _single(before.inputs[0], graph, readers, protected)
+        bias, before = before, sole_source(before.inputs[0], graph, readers, protected)
     if before is None or before.op not in _CONVOLUTIONS or before.inputs[1].node not in graph.constants:
         return None
     if before.attrs.get("data_format", b"NHWC") != norm.attrs.get("data_format", b"NHWC"):
         return None
     return before, bias
-
-
-def _single(edge: Edge, graph: Graph, readers: dict[Edge, int], protected: Collection[str]) -> Node | None:
-    """The node at ``edge`` when nothing else reads it."""
-    if edge.index or edge.node in protected or readers.get(edge, 0) != 1:
-        return None
-    return graph.nodes.get(edge.node)
-
-
-def _reader_counts(graph: Graph) -> dict[Edge, int]:
-    counts: dict[Edge, int] = {}
-    for node in graph.nodes.values():
-        for edge in node.inputs:
-            counts[edge] = counts.get(edge, 0) + 1
-    return counts
 
 
 def _constant(nodes: dict[str, Node], constants: dict[str, Array], wanted: str, value: Array) -> Edge:

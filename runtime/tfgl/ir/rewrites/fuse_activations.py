@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..graph import AttrValue, Edge, Graph, Node
-from .fold_batch_norms import _reader_counts, _single
+from .readers import reader_counts, sole_source
 
 Array = np.ndarray[Any, Any]
 _FUSED = {
@@ -40,7 +40,7 @@ def fuse_activations(
 
 def _once(graph: Graph, protected: Collection[str], need_bias: bool) -> tuple[Graph, int]:
     nodes = dict(graph.nodes)
-    readers = _reader_counts(graph)
+    readers = reader_counts(graph)
     count = 0
     for node in graph.nodes.values():
         found = _producer(node, graph, readers, protected, need_bias)
@@ -61,14 +61,14 @@ def _once(graph: Graph, protected: Collection[str], need_bias: bool) -> tuple[Gr
 
 
 def _producer(
-    node: Node, graph: Graph, readers: dict[Edge, int], protected: Collection[str], need_bias: bool
+    node: Node, graph: Graph, readers: Mapping[Edge, int], protected: Collection[str], need_bias: bool
 ) -> tuple[Node, bytes, Edge | None, dict[str, AttrValue]] | None:
     """(producer, fused op, its operand, attributes) when ``node`` can go into what it reads."""
     if not node.inputs:
         return None
     sides = (0, 1) if node.op in ("Add", "AddV2") else (0,)
     for side in sides:
-        producer = _single(node.inputs[side], graph, readers, protected)
+        producer = sole_source(node.inputs[side], graph, readers, protected)
         if producer is None or producer.op not in _FUSED or producer.attrs.get("data_format", b"NHWC") != b"NHWC":
             continue
         steps = producer.attrs.get("fused_ops")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..graph import Graph, Node
-from .fold_batch_norms import _reader_counts, _single
+from .readers import reader_counts, sole_source
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "_FusedConv2D", "FusedDepthwiseConv2dNative")
 
@@ -13,12 +13,12 @@ _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "_FusedConv2D", "FusedDepthw
 def fuse_padding(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph, int]:
     """The graph with Pad nodes that frame height and width with zeros taken into VALID convolutions."""
     nodes = dict(graph.nodes)
-    readers = _reader_counts(graph)
+    readers = reader_counts(graph)
     count = 0
     for node in graph.nodes.values():
         if node.op not in _CONVOLUTIONS or node.attrs.get("padding") != b"VALID":
             continue
-        pad = _single(node.inputs[0], graph, readers, protected)
+        pad = sole_source(node.inputs[0], graph, readers, protected)
         if pad is None or pad.op not in ("Pad", "PadV2"):
             continue
         frame = graph.constants.get(pad.inputs[1].node)
