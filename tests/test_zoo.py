@@ -18,7 +18,7 @@ import pytest
 import tfgl
 from tfgl.engine import Engine
 from tfgl.errors import UnsupportedOpError
-from tfgl.graph.model import ModelTensorInfo
+from tfgl.graph.runner import ModelTensorInfo
 
 ZOO = Path(__file__).parents[2] / "shared" / "zoo"
 

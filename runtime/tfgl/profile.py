@@ -19,7 +19,8 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from .graph.model import GraphModel, Inputs
+    from .graph.model import GraphModel
+    from .graph.runner import Inputs
     from .graph.stats import ProgramCost
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from ..graph.model import ModelTensorInfo
+    from ..graph.runner import ModelTensorInfo
 
 Array = npt.NDArray[Any]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..graph.model import ModelTensorInfo
+    from ..graph.runner import ModelTensorInfo
 
 Array = npt.NDArray[Any]
 

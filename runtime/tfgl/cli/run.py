@@ -12,7 +12,8 @@ from .command import Settings, existing_model, make_table, print_json, print_tab
 from .images import SUFFIXES, parse_range
 
 if TYPE_CHECKING:
-    from ..graph.model import GraphModel, ModelTensorInfo
+    from ..graph.model import GraphModel
+    from ..graph.runner import ModelTensorInfo
     from .arrays import Array
 
 

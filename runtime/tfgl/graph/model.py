@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from .. import engine as engines
-from ..dtypes import NUMPY, DType, check_dtype
 from ..engine import Engine
-from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, TensorTooLargeError, UnsupportedOpError
-from ..io import ModelArtifacts, read_artifacts, save_artifacts
-from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
+from ..errors import ModelFormatError
+from ..io import ModelArtifacts, save_artifacts
+from ..ir.graph import Graph
 from ..ir.graphdef import graph_from_json
-from ..ir.lowering import check_node, kernels_of, supported_ops
-from ..progress import progress_bar
-from ..registry import kernel_names
-from ..tensor import Tensor, host_array
-from .executor import Executor
-from .optimize import optimize
-from .stats import EngineMeter, ModelStats
-
-Array = npt.NDArray[Any]
-InputValue: TypeAlias = Tensor | Array | Sequence[Any] | float | int | bool | str | bytes
-Inputs: TypeAlias = InputValue | Sequence[InputValue] | Mapping[str, InputValue]
-Outputs: TypeAlias = Tensor | list[Tensor] | dict[str, Tensor]
+from ..tensor import Tensor
+from .reading import read_model
+from .runner import GraphRunner, Inputs, Outputs
+from .stats import ModelStats
 
 
-@dataclass(frozen=True, slots=True)
-class ModelTensorInfo:
-    """An input or output of a model: its name, shape (None where the rank is unknown, -1 a free extent), dtype."""
-
-    name: str
-    shape: tuple[int, ...] | None
-    dtype: str
-
-
-class GraphModel:
+class GraphModel(GraphRunner):
     """A TensorFlow.js graph model on the calling thread's engine.
 
     Made by `tfgl.load_graph_model`. `predict` and `execute` take a tensor, an
@@ -51,60 +27,13 @@ class GraphModel:
     """
 
     def __init__(self, artifacts: ModelArtifacts, *, engine: Engine | None = None, read_ms: float = 0.0) -> None:
-        self._engine = engine or engines.current()
-        self._engine.device.check()
-        self.stats = ModelStats(read_ms=read_ms)
         start = perf_counter()
+        graph = graph_of(artifacts)
+        stats = ModelStats(read_ms=read_ms, graph_ms=(perf_counter() - start) * 1e3)
+        super().__init__(graph, engine or engines.current(), stats)
         self._artifacts = artifacts
-        self._source_graph = graph_of(artifacts)
-        _check_supported(self._source_graph)
-        graph = optimize(self._source_graph, self.stats) if self._engine.flags.fusion else self._source_graph
-        self._executor = Executor(graph, self._engine)
-        self._plain_executor: Executor | None = None
-        self._kept: dict[str, list[Tensor]] = {}
-        self._disposed = False
-        self.stats.graph_ms = (perf_counter() - start) * 1e3
-        meter = EngineMeter(self._engine)
-        self._executor.upload_weights()
-        self._engine.device.gl.Finish()
-        meter.add_to(self.stats)
 
     # -- what it is ---------------------------------------------------------
-
-    @property
-    def graph(self) -> Graph:
-        """The graph as the file has it."""
-        return self._source_graph
-
-    @property
-    def inputs(self) -> list[ModelTensorInfo]:
-        """The inputs in the order that a list of values has."""
-        return [_input_info(self._source_graph, info) for info in self._source_graph.inputs.values()]
-
-    @property
-    def outputs(self) -> list[ModelTensorInfo]:
-        """The outputs in the order that `predict` returns them."""
-        return [_public_info(info) for info in self._source_graph.outputs.values()]
-
-    @property
-    def input_nodes(self) -> list[str]:
-        """Node names of the inputs."""
-        return [info.edge.node for info in self._source_graph.inputs.values()]
-
-    @property
-    def output_nodes(self) -> list[str]:
-        """Node names of the outputs."""
-        return [info.edge.node for info in self._source_graph.outputs.values()]
-
-    @property
-    def input_keys(self) -> list[str]:
-        """Signature keys of the inputs; node names where the model has no signature."""
-        return list(self._source_graph.inputs)
-
-    @property
-    def output_keys(self) -> list[str]:
-        """Signature keys of the outputs; node names where the model has no signature."""
-        return list(self._source_graph.outputs)
 
     @property
     def weights(self) -> dict[str, list[Tensor]]:
@@ -151,235 +80,12 @@ class GraphModel:
         """As `predict`."""
         return self.predict(inputs)
 
-    def execute(self, inputs: Inputs, outputs: str | Sequence[str] | None = None) -> Tensor | list[Tensor]:
-        """The tensors called ``outputs``: signature keys, node names, or ``name:index``; all outputs by default.
-
-        One output comes as a tensor, several as a list in the order asked for.
-        """
-        if outputs is not None and not isinstance(outputs, (str, Sequence)):
-            raise InvalidArgumentError(f"outputs must be a name or a list of names, got {type(outputs).__name__}")
-        names = [outputs] if isinstance(outputs, str) else list(outputs or self._source_graph.outputs)
-        results = self._run(inputs, names)
-        return results[0] if len(results) == 1 else results
-
-    def predict_dict(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Outputs by signature key (node name where there is no signature)."""
-        keys = self.output_keys
-        return dict(zip(keys, self._run(inputs, keys), strict=True))
-
-    def warmup(self, shapes: Mapping[str, Sequence[int]] | None = None) -> ModelStats:
-        """Run once on zeros, so that later calls with these shapes compile nothing; free extents become 1."""
-        feeds: dict[str, InputValue] = {}
-        for key, info in zip(self.input_keys, self.inputs, strict=True):
-            given = (shapes or {}).get(key)
-            shape = [max(1, n) for n in info.shape or ()] if given is None else list(given)
-            try:
-                # Before it is allocated: a damaged file may state any shape.
-                self._engine.device.flat_shape(math.prod(shape), "float")
-            except TensorTooLargeError as error:
-                raise TensorTooLargeError(f"input {key!r}: {error}") from None
-            feeds[key] = self._zeros(shape, info.dtype)
-        for tensor in self._run(feeds, list(self._source_graph.outputs)):
-            tensor.dispose()
-        return self.stats
-
-    @staticmethod
-    def _zeros(shape: Sequence[int], dtype: str) -> Array:
-        if dtype == "string":
-            return np.full(shape, b"", object)
-        return np.zeros(shape, NUMPY[check_dtype(dtype or "float32")])
-
-    def get_intermediate_tensors(self) -> dict[str, list[Tensor]]:
-        """Every node's outputs of the last `keep_intermediate_tensors` block, by node name."""
-        return dict(self._kept)
-
-    def dispose_intermediate_tensors(self) -> None:
-        """Dispose of what `get_intermediate_tensors` returns."""
-        for tensors in self._kept.values():
-            for tensor in tensors:
-                tensor.dispose()
-        self._kept.clear()
-
-    @contextmanager
-    def keep_intermediate_tensors(self) -> Iterator[None]:
-        """Inside the block inferences run node by node, unfused, and keep every node's outputs."""
-        before, self._keep_intermediates = self._keep_intermediates, True
-        try:
-            yield
-        finally:
-            self._keep_intermediates = before
-
-    _keep_intermediates = False
-
-    def _run(self, inputs: Inputs, names: Sequence[str]) -> list[Tensor]:
-        self._check()
-        self._engine.device.check()
-        # Kernels without inputs make their tensors on the thread's engine.
-        outer = engines.use(self._engine)
-        try:
-            return self._run_here(inputs, names)
-        finally:
-            engines.use(outer)
-
-    def _run_here(self, inputs: Inputs, names: Sequence[str]) -> list[Tensor]:
-        if not names:
-            raise InvalidArgumentError("the model states no outputs; name the nodes to compute with execute()")
-        start = perf_counter()
-        meter = EngineMeter(self._engine)
-        fetches = [self._source_graph.output_edge(name) for name in names]
-        feeds, hosts, made = self._feeds(inputs, fetches)
-        executor = self._executor_for(feeds, fetches)
-        before = executor.replays
-        try:
-            if self._keep_intermediates:
-                results = self._run_kept(feeds, hosts, fetches)
-            else:
-                results = executor.run(feeds, hosts, fetches)
-        finally:
-            for tensor in made:
-                tensor.dispose()
-        if self.stats.first_ms is None:
-            self._engine.device.gl.Finish()
-        elapsed = (perf_counter() - start) * 1e3
-        stats = self.stats
-        meter.add_to(stats)
-        stats.replays += executor.replays - before
-        stats.recordings, stats.draws = executor.recordings, executor.recorded_draws
-        if stats.first_ms is None:
-            stats.first_ms = elapsed
-        else:
-            stats.run_ms.append(elapsed)
-        return results
-
-    def _run_kept(self, feeds: dict[Edge, Tensor], hosts: dict[Edge, Array], fetches: Sequence[Edge]) -> list[Tensor]:
-        self.dispose_intermediate_tensors()
-        executor = self._plain()
-        plan = executor.plan(tuple(feeds), fetches)
-        edges = [Edge(node.name, index) for node in plan.nodes for index in sorted(plan.read[node.name])]
-        results = executor.run(feeds, hosts, [*edges, *fetches], capture=False)
-        for edge, tensor in zip(edges, results, strict=False):
-            self._kept.setdefault(edge.node, []).append(tensor)
-        return results[len(edges) :]
-
-    def _executor_for(self, feeds: Iterable[Edge], fetches: Iterable[Edge]) -> Executor:
-        """The optimised graph's executor; the file's own when a node asked for was fused away, or when another
-        node than an input is fed: what was made of it at load would not see the new values."""
-        known, source = self._executor.graph.nodes, self._source_graph.nodes
-        inputs = {info.edge for info in self._source_graph.inputs.values()}
-        serves = all(edge in inputs or source[edge.node].op == "Placeholder" for edge in feeds) and all(
-            edge.node in known and (not edge.index or known[edge.node].op == source[edge.node].op) for edge in fetches
-        )
-        return self._executor if serves else self._plain()
-
-    def _plain(self) -> Executor:
-        if self._executor.graph is self._source_graph:
-            return self._executor
-        if self._plain_executor is None:
-            self._plain_executor = Executor(self._source_graph, self._engine)
-        return self._plain_executor
-
-    def _feeds(
-        self, inputs: Inputs, fetches: Sequence[Edge]
-    ) -> tuple[dict[Edge, Tensor], dict[Edge, Array], list[Tensor]]:
-        """Tensors by edge, the host's copies of them, and those made here."""
-        feeds: dict[Edge, Tensor] = {}
-        hosts: dict[Edge, Array] = {}
-        made: list[Tensor] = []
-        for edge, (name, value) in self._named(inputs).items():
-            info = self._expected(edge)
-            if isinstance(value, Tensor):
-                tensor = value
-                if value.engine is not self._engine:
-                    raise InvalidArgumentError(
-                        f"input {name!r} is a tensor of another engine; pass its values, tensor.numpy()"
-                    )
-                if info.dtype and value.dtype != info.dtype:
-                    raise InvalidArgumentError(f"input {name!r} takes {info.dtype}, got a {value.dtype} tensor")
-                if value.host is not None:
-                    hosts[edge] = value.host
-            else:
-                array = _input_array(name, value, info)
-                hosts[edge] = array
-                tensor = self._engine.tensor(array)
-                made.append(tensor)
-            _check_shape(name, tensor.shape, info.shape)
-            feeds[edge] = tensor
-        self._check_complete(feeds, fetches)
-        return feeds, hosts, made
-
-    def _named(self, inputs: Inputs) -> dict[Edge, tuple[str, InputValue]]:
-        graph = self._source_graph
-        if isinstance(inputs, Mapping):
-            named: dict[Edge, tuple[str, InputValue]] = {}
-            for key, value in inputs.items():
-                edge = graph.input_edge(key)
-                if edge in named:
-                    raise InvalidArgumentError(f"input {named[edge][0]!r} is given twice, also as {key!r}")
-                named[edge] = (str(key), value)
-            return named
-        keys = self.input_keys
-        # For a model with one input a list of numbers is its value, a list of arrays one value for each input.
-        several = isinstance(inputs, (list, tuple)) and (
-            len(keys) != 1 or (bool(inputs) and all(isinstance(item, (Tensor, np.ndarray)) for item in inputs))
-        )
-        values: Sequence[InputValue] = inputs if several else [inputs]  # type: ignore[assignment]
-        if len(values) != len(keys):
-            raise InvalidArgumentError(
-                f"the model has {len(keys)} inputs ({', '.join(keys) or 'none'}), got {len(values)}; "
-                "pass a list in that order, or a dict by name"
-            )
-        return {graph.inputs[key].edge: (key, value) for key, value in zip(keys, values, strict=True)}
-
-    def _expected(self, edge: Edge) -> ModelTensorInfo:
-        graph = self._source_graph
-        for info in graph.inputs.values():
-            if info.edge == edge:
-                return _input_info(graph, info)
-        node = graph.nodes.get(edge.node)
-        if node is not None and node.op.startswith("Placeholder"):
-            return _public_info(placeholder_info(node))
-        return ModelTensorInfo(str(edge), None, "")
-
-    def _check_complete(self, feeds: Mapping[Edge, Tensor], fetches: Sequence[Edge]) -> None:
-        plan = self._executor_for(feeds, fetches).plan(tuple(feeds), fetches)
-        missing = [node.name for node in plan.nodes if node.op == "Placeholder"]
-        if missing:
-            raise InvalidArgumentError(
-                f"missing input {missing[0]!r} (node of op Placeholder); got {', '.join(map(str, feeds)) or 'none'}; "
-                f"the model's inputs are {', '.join(self.input_keys) or 'none'}"
-            )
-
     # -- the rest -----------------------------------------------------------
 
     def save(self, target: Any, **options: Any) -> None:
         """Write model.json and shards into the folder ``target``, or hand them to an IO handler's ``save``."""
         self._check()
         save_artifacts(self._artifacts, target, **options)
-
-    def _check(self) -> None:
-        if self._disposed:
-            raise DisposedError("this model was used after dispose(); load it again")
-
-    @property
-    def is_disposed(self) -> bool:
-        """Whether `dispose` was called."""
-        return self._disposed
-
-    def dispose(self) -> None:
-        """Release weights, recordings and kept intermediates; outputs already returned stay valid."""
-        if self._disposed:
-            return
-        self.dispose_intermediate_tensors()
-        self._executor.close()
-        if self._plain_executor is not None:
-            self._plain_executor.close()
-        self._disposed = True
-
-    def __enter__(self) -> GraphModel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.dispose()
 
     def __repr__(self) -> str:
         nodes = len(self._source_graph.nodes)
@@ -414,25 +120,18 @@ def load_graph_model(
     ...
     tfgl.errors.ModelFormatError: ...
     """
-    start = perf_counter()
-    with progress_bar("loading", progress) as advance:
-
-        def report(fraction: float) -> None:
-            advance(fraction)
-            if on_progress is not None:
-                on_progress(fraction)
-
-        artifacts = read_artifacts(
-            source,
-            expected_format="graph-model",
-            on_progress=report,
-            weight_path_prefix=weight_path_prefix,
-            weight_url_converter=weight_url_converter,
-            headers=headers,
-            from_tf_hub=from_tf_hub,
-            stream_weights=stream_weights,
-        )
-    return GraphModel(artifacts, read_ms=(perf_counter() - start) * 1e3)
+    artifacts, read_ms = read_model(
+        source,
+        "graph-model",
+        progress=progress,
+        on_progress=on_progress,
+        weight_path_prefix=weight_path_prefix,
+        weight_url_converter=weight_url_converter,
+        headers=headers,
+        from_tf_hub=from_tf_hub,
+        stream_weights=stream_weights,
+    )
+    return GraphModel(artifacts, read_ms=read_ms)
 
 
 def graph_of(artifacts: ModelArtifacts) -> Graph:
@@ -441,77 +140,3 @@ def graph_of(artifacts: ModelArtifacts) -> Graph:
     if not topology:
         raise ModelFormatError(f"{artifacts.source}: model.json has no modelTopology; is it a weights-only file?")
     return graph_from_json(topology, artifacts.weights, artifacts.signature)
-
-
-def _check_supported(graph: Graph) -> None:
-    if not graph.nodes:
-        raise ModelFormatError("modelTopology has no nodes; there is nothing to run")
-    needed = graph.prune(list(graph.outputs), control=False)
-    known = supported_ops()
-    unknown: dict[str, list[str]] = {}
-    for node in needed.nodes.values():
-        runs = node.op in known and kernel_names().issuperset(kernels_of(node.op))
-        if not runs and node.name not in graph.constants:
-            unknown.setdefault(node.op, []).append(node.name)
-    if unknown:
-        listed = ", ".join(f"{op} ({len(names)}x, first node {names[0]!r})" for op, names in unknown.items())
-        raise UnsupportedOpError(f"the model uses ops that tfgl cannot run: {listed}; `tfgl ops` lists those it can")
-    for node in needed.nodes.values():
-        if node.name in graph.constants:
-            continue
-        check_node(node)
-        for edge in node.inputs:
-            source = graph.node(edge.node)
-            if edge.index and source.op in ("Const", "Placeholder", "PlaceholderWithDefault"):
-                raise ModelFormatError(f"{node} reads {str(edge)!r}, but {source} has one output")
-
-
-def _public_info(info: TensorInfo) -> ModelTensorInfo:
-    dtype: DType | str = (info.dtype.stored or str(info.dtype)) if info.dtype is not None else ""
-    return ModelTensorInfo(info.name, info.shape, dtype)
-
-
-def _input_info(graph: Graph, info: TensorInfo) -> ModelTensorInfo:
-    """What the signature says, completed by the Placeholder."""
-    node = graph.nodes.get(info.edge.node)
-    public = _public_info(info)
-    if node is None or not node.op.startswith("Placeholder"):
-        return public
-    stated = _public_info(placeholder_info(node))
-    shape = public.shape if public.shape is not None else stated.shape
-    return ModelTensorInfo(public.name, shape, public.dtype or stated.dtype)
-
-
-_KINDS = {"f": "float32", "i": "int32", "u": "int32", "b": "bool", "c": "complex64"}
-
-
-def _input_array(name: str, value: InputValue, info: ModelTensorInfo) -> Array:
-    """``value`` as an array of the input's dtype. Lists and scalars have no dtype of their own and take the
-    model's; an array of another kind is refused, as its values would change meaning."""
-    try:
-        array, dtype = host_array(value, None, info.dtype if info.dtype == "string" else None)
-        if not info.dtype or dtype == info.dtype:
-            return array
-        typeless = not hasattr(value, "dtype") and (dtype, info.dtype) in (
-            ("int32", "float32"),
-            ("bool", "float32"),
-            ("bool", "int32"),
-            ("float32", "complex64"),
-        )
-        if typeless or array.size == 0:
-            return host_array(array, None, info.dtype)[0]
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"input {name!r}: {error}") from None
-    raise InvalidArgumentError(
-        f"input {name!r} takes {info.dtype}, got an array of dtype {getattr(value, 'dtype', dtype)}; "
-        f"convert it, for example with .astype({info.dtype if info.dtype != 'bool' else 'bool'!r})"
-    )
-
-
-def _check_shape(name: str, shape: Sequence[int], expected: Sequence[int] | None) -> None:
-    if expected is None:
-        return
-    fits = len(shape) == len(expected) and all(e in (-1, n) for n, e in zip(shape, expected, strict=True))
-    if not fits:
-        wanted = ", ".join("?" if e == -1 else str(e) for e in expected)
-        raise InvalidArgumentError(f"input {name!r} takes shape [{wanted}], got {list(shape)}")
