@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from tfgl.errors import ModelFormatError
+from tfgl.keras.files.layers_model import read_tfjs_layers
+from tfgl.keras.files.normalization import normalized
 from tfgl_converter.formats.keras_classes import refuse_custom_layers
-from tfgl_converter.formats.keras_config import normalized
 from tfgl_converter.formats.keras_hdf5 import read_keras_hdf5
 from tfgl_converter.formats.keras_v3 import read_keras_v3
-from tfgl_converter.formats.tfjs_layers import read_tfjs_layers
 
 ZOO = Path(__file__).resolve().parents[2] / "shared" / "zoo"
 needs_zoo = pytest.mark.skipif(not ZOO.is_dir(), reason="the zoo of models is not here")

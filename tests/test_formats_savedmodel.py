@@ -14,12 +14,12 @@ from google.protobuf import text_format
 import tensorflow_files as tf_files
 from tensorflow_files import Attr, add_constant, add_node, add_signature, add_variable, dtype
 from tfgl.errors import InvalidArgumentError, ModelFormatError, TfglError
+from tfgl.io.lazy_array import LazyArray
 from tfgl.ir.evaluate import evaluate
 from tfgl.ir.graph import Edge, FunctionName
 from tfgl_converter.formats import message_file
 from tfgl_converter.formats.frozen_graph import read_frozen_graph
 from tfgl_converter.formats.hub import read_hub_module
-from tfgl_converter.formats.lazy_array import LazyArray
 from tfgl_converter.formats.protobuf_schema import message_class
 from tfgl_converter.formats.saved_model import read_saved_model
 from tfgl_converter.formats.source_model import SourceModel

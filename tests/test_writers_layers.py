@@ -14,10 +14,10 @@ import pytest
 
 from tfgl.errors import InvalidArgumentError, ModelFormatError
 from tfgl.io import ModelArtifacts, read_artifacts
+from tfgl.keras.files.layers_model import keras_model_of, read_tfjs_layers
+from tfgl.keras.files.model import KerasModel
 from tfgl_converter.formats.keras_hdf5 import read_keras_hdf5
-from tfgl_converter.formats.keras_model import KerasModel
 from tfgl_converter.formats.keras_v3 import read_keras_v3
-from tfgl_converter.formats.tfjs_layers import keras_model_of, read_tfjs_layers
 from tfgl_converter.writers.keras_hdf5 import in_keras_order, write_keras_hdf5
 from tfgl_converter.writers.keras_v3 import write_keras_v3
 from tfgl_converter.writers.layers_model import write_layers_model

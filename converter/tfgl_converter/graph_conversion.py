@@ -12,8 +12,8 @@ import numpy as np
 
 from tfgl.errors import InvalidArgumentError, ModelFormatError
 from tfgl.io import ModelArtifacts
+from tfgl.io.lazy_array import LazyArray
 
-from .formats.lazy_array import LazyArray
 from .formats.source_model import SourceModel, Variable
 from .op_check import check_ops
 from .passes import PassContext, PassRecord, chosen_passes, run_passes

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tfgl.errors import InvalidArgumentError, ModelFormatError
+from tfgl.keras.files.model import KerasModel
 
-from .formats.keras_model import KerasModel
 from .formats.source_model import SourceModel
 from .writers.layers_model import LayersModel, layers_model_of
 
@@ -21,7 +19,7 @@ def read_keras(source: str | os.PathLike[str], input_format: str) -> KerasModel:
     """
     path = Path(os.fspath(source))
     if input_format == "tfjs_layers_model":
-        from .formats.tfjs_layers import read_tfjs_layers
+        from tfgl.keras.files.layers_model import read_tfjs_layers
 
         return read_tfjs_layers(path)
     if input_format == "keras_saved_model":
@@ -49,17 +47,10 @@ def read_keras_graph(source: str | os.PathLike[str], input_format: str) -> Sourc
 
     Raises ModelFormatError for files without a configuration, UnsupportedOpError for layers that have no ops.
     """
-    from tfgl.keras import graph_of_keras
+    from tfgl.keras.files.graph import graph_of_model
 
     model = read_keras(source, input_format)
-    if model.config is None:
-        raise ModelFormatError(
-            f"{model.source} holds weights alone, no layers; a graph model needs the whole model (model.save in Keras)"
-        )
-    weights: dict[str, Mapping[str, Any]] = {
-        "/".join(path): dict(variables) for path, variables in model.layer_weights().items()
-    }
-    graph = graph_of_keras(model.config, weights, keras_version=model.keras_version)
+    graph = graph_of_model(model)
     version = f"keras v{model.keras_version}" if model.keras_version else ""
     return SourceModel(graph, model.source, tensorflow_version=version)
 

@@ -12,8 +12,7 @@ import h5py
 import numpy as np
 
 from tfgl.errors import ModelFormatError
-
-from .lazy_array import LazyArray
+from tfgl.io.lazy_array import LazyArray
 
 Array = np.ndarray[Any, Any]
 

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from tfgl.errors import ModelFormatError
-
-from .keras_model import Config, KerasModel, LayerPath, is_model, layer_name
+from tfgl.keras.files.model import Config, KerasModel, LayerPath, is_model, layer_name
 
 # The layers of Keras 2.0 to 3.15 and of TensorFlow.js.
 _KERAS = frozenset(

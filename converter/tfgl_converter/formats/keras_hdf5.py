@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from tfgl.errors import ModelFormatError
+from tfgl.keras.files.assignment import Named, assign_by_name, assign_without_config
+from tfgl.keras.files.model import Config, KerasModel, KerasWeight
+from tfgl.keras.files.normalization import normalized, parse_config
 
 from .hdf5_file import Hdf5File
-from .keras_config import normalized, parse_config
-from .keras_model import Config, KerasModel, KerasWeight
-from .keras_weights import Named, assign_by_name, assign_without_config
 
 
 def read_keras_hdf5(path: str | os.PathLike[str]) -> KerasModel:

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from tfgl.errors import ModelFormatError
+from tfgl.keras.files.assignment import assign_by_path
+from tfgl.keras.files.model import Config, KerasModel, KerasWeight
+from tfgl.keras.files.normalization import normalized, parse_config
 
 from .hdf5_file import Hdf5File
-from .keras_config import normalized, parse_config
 from .keras_hdf5 import group_names
-from .keras_model import Config, KerasModel, KerasWeight
-from .keras_weights import assign_by_path
 
 _MAX_JSON_BYTES = 256 << 20
 _MAX_WEIGHT_BYTES = 64 << 30

@@ -12,11 +12,11 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from tfgl.errors import ModelFormatError
+from tfgl.io.lazy_array import Array, LazyArray
 from tfgl.ir.attributes import decode_dtype
 from tfgl.ir.graph import DataType
 
 from .checksum import extend, masked
-from .lazy_array import Array, LazyArray
 from .protobuf_schema import message_class
 from .table_file import read_table, varint
 

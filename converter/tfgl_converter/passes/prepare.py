@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tfgl.io.lazy_array import LazyArray
 from tfgl.ir.attributes import stored_array
 from tfgl.ir.graph import Graph
 
-from ..formats.lazy_array import LazyArray
 from .rewriting import Array, PassContext, Rewritten
 
 _INT64 = np.iinfo(np.int64)

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 
 from tfgl.errors import ModelFormatError
+from tfgl.keras.files.model import Config, KerasModel, KerasWeight, layer_name, leaves_of
+from tfgl.keras.files.variables import is_trained, layers_model_variable, variable_names
 
 from ..formats.keras_classes import refuse_custom_layers
-from ..formats.keras_model import Config, KerasModel, KerasWeight, layer_name, leaves_of
-from ..formats.keras_variables import is_trained, layers_model_variable, variable_names
 from .keras_spelling import for_keras_2
 from .whole_file import whole_file
 

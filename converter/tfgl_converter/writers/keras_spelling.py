@@ -1,4 +1,4 @@
-"""Configurations as Keras 2 and Keras 3 spell them, from the one shape of keras_config."""
+"""Configurations as Keras 2 and Keras 3 spell them, from the one shape of tfgl.keras.files.normalization."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfgl.errors import ModelFormatError
-
-from ..formats.keras_config import shift_model_calls
-from ..formats.keras_model import MODEL_CLASSES, Config, is_model, layer_name
+from tfgl.keras.files.model import MODEL_CLASSES, Config, is_model, layer_name
+from tfgl.keras.files.normalization import shift_model_calls
 
 _INITIALIZERS = {"LeCunNormal": "LecunNormal", "LeCunUniform": "LecunUniform"}
 _RECURRENT = frozenset(("RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional"))

@@ -13,11 +13,11 @@ import h5py
 import numpy as np
 
 from tfgl.errors import ModelFormatError
+from tfgl.io.lazy_array import LazyArray
+from tfgl.keras.files.model import Config, KerasModel, LayerPath, inner_layer, is_model, layer_name
+from tfgl.keras.files.variables import numbered, snake_case, stored_paths
 
 from ..formats.keras_classes import refuse_custom_layers
-from ..formats.keras_model import Config, KerasModel, LayerPath, inner_layer, is_model, layer_name
-from ..formats.keras_variables import numbered, snake_case, stored_paths
-from ..formats.lazy_array import LazyArray
 from .keras_spelling import for_keras_3
 from .whole_file import whole_file
 

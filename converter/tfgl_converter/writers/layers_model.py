@@ -19,10 +19,10 @@ from tfgl.io import (
     quantization_by_name,
     save_artifacts,
 )
+from tfgl.keras.files.model import Config, KerasModel, KerasWeight, Leaf, leaves_of
+from tfgl.keras.files.variables import layers_model_variable
 
 from ..formats.keras_classes import refuse_custom_layers
-from ..formats.keras_model import Config, KerasModel, KerasWeight, Leaf, leaves_of
-from ..formats.keras_variables import layers_model_variable
 from ..version import CONVERTED_BY
 from .layers_topology import is_plain, layers_topology
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from tfgl.errors import ModelFormatError
-
-from ..formats.keras_model import MODEL_CLASSES, Config, LayerPath, inner_layer, is_model, layer_name, leaves_of
-from ..formats.lazy_array import LazyArray
+from tfgl.io.lazy_array import LazyArray
+from tfgl.keras.files.model import MODEL_CLASSES, Config, LayerPath, inner_layer, is_model, layer_name, leaves_of
 
 Array = np.ndarray[Any, Any]
 

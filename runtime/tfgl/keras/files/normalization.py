@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tfgl.errors import ModelFormatError
-from tfgl.io.artifacts import parse_model_json
-
-from .keras_model import MODEL_CLASSES, Config, layer_name
+from ...errors import ModelFormatError
+from ...io.artifacts import parse_model_json
+from .model import MODEL_CLASSES, Config, layer_name
 
 # Keys that only some Keras versions write, each with the value that changes nothing.
 _VACUOUS: dict[str, Any] = {

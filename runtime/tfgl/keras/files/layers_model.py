@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tfgl.errors import ModelFormatError
-from tfgl.io import ModelArtifacts, Source, WeightSpec, check_format, read_artifacts
-
-from .keras_config import normalized
-from .keras_model import Config, KerasModel, KerasWeight
-from .keras_weights import Named, assign_by_name, assign_by_path
-from .lazy_array import LazyArray
+from ...errors import ModelFormatError
+from ...io import ModelArtifacts, Source, WeightSpec, check_format, read_artifacts
+from ...io.lazy_array import LazyArray
+from .assignment import Named, assign_by_name, assign_by_path
+from .model import Config, KerasModel, KerasWeight
+from .normalization import normalized
 
 Array = np.ndarray[Any, Any]
 

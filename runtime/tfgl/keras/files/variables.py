@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .keras_model import Config, inner_layer
+from .model import Config, inner_layer
 
 # Names that a variable has in the layer's `weights`, in that order; `?flag` only where the configuration's flag
 # is not False.

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfgl.io import WeightSpec
-
-from .lazy_array import LazyArray
+from ...io import WeightSpec
+from ...io.lazy_array import LazyArray
 
 Config = dict[str, Any]
 LayerPath = tuple[str, ...]
@@ -36,7 +35,7 @@ class KerasWeight:
 class KerasModel:
     """What a Keras file or a TensorFlow.js layers model holds.
 
-    ``config`` is ``{"class_name", "config"}`` in the one shape that keras_config.normalized gives; None for a
+    ``config`` is ``{"class_name", "config"}`` in the one shape that `normalized` gives; None for a
     file of weights alone. ``topology`` is what the file itself says, as a layers model's ``modelTopology`` holds
     it (None: nothing but weights). ``weights`` maps the name of a layer of the outermost model to its weights,
     those of models nested in it included, in the file's order. ``keras_version`` and ``backend`` are the file's

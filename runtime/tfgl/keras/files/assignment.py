@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from tfgl.errors import ModelFormatError
-
-from .keras_model import Config, KerasWeight, LayerPath, Leaf, inner_layer, is_model, layer_name, leaves_of
-from .keras_variables import canonical_variable, numbered, snake_case, stored_paths, variable_names
-from .lazy_array import LazyArray
+from ...errors import ModelFormatError
+from ...io.lazy_array import LazyArray
+from .model import Config, KerasWeight, LayerPath, Leaf, inner_layer, is_model, layer_name, leaves_of
+from .variables import canonical_variable, numbered, snake_case, stored_paths, variable_names
 
 Named = tuple[str, LazyArray]
 
