@@ -13,10 +13,10 @@ import tfgl_converter
 from graphs import FLOAT, graph, node
 from tfgl.errors import InvalidArgumentError, ModelFormatError, TfglError, UnsupportedOpError
 from tfgl.io import ModelArtifacts, read_artifacts, save_artifacts
-from tfgl.io.lazy_array import LazyArray
 from tfgl.ir.evaluate import evaluate
 from tfgl.ir.graph import Graph
 from tfgl.ir.graphdef import graph_from_json
+from tfgl.ir.lazy_array import LazyArray
 from tfgl.ir.lowering import supported_ops
 from tfgl_converter.dispatch import INPUT_FORMATS, OUTPUT_FORMATS, output_format_of
 from tfgl_converter.formats.source_model import SourceModel, Variable

@@ -14,9 +14,9 @@ from google.protobuf import text_format
 import tensorflow_files as tf_files
 from tensorflow_files import Attr, add_constant, add_node, add_signature, add_variable, dtype
 from tfgl.errors import InvalidArgumentError, ModelFormatError, TfglError
-from tfgl.io.lazy_array import LazyArray
 from tfgl.ir.evaluate import evaluate
 from tfgl.ir.graph import Edge, FunctionName
+from tfgl.ir.lazy_array import LazyArray
 from tfgl_converter.formats import message_file
 from tfgl_converter.formats.frozen_graph import read_frozen_graph
 from tfgl_converter.formats.hub import read_hub_module

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfgl.errors import InvalidArgumentError, ModelFormatError
 from tfgl.io import ModelArtifacts
-from tfgl.io.lazy_array import LazyArray
+from tfgl.ir.lazy_array import LazyArray
 
 from .formats.source_model import SourceModel, Variable
 from .op_check import check_ops

@@ -9,9 +9,9 @@ import ml_dtypes
 import numpy as np
 
 from tfgl.errors import ModelFormatError
-from tfgl.io.lazy_array import Array, LazyArray
 from tfgl.ir.attributes import decode_dtype
 from tfgl.ir.graph import AttrValue, DataType, FunctionName, Shape
+from tfgl.ir.lazy_array import Array, LazyArray
 
 from .message_file import MessageFile, read_bytes
 

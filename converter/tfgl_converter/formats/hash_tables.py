@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tfgl.errors import ModelFormatError, TfglError
-from tfgl.io.lazy_array import Array
 from tfgl.ir.graph import DataType, Edge, Graph, Node
+from tfgl.ir.lazy_array import Array
 
 from .source_model import Table
 from .tensor_bundle import TensorBundle

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from tfgl.errors import ModelFormatError
-from tfgl.io.lazy_array import LazyArray
+from tfgl.ir.lazy_array import LazyArray
 
 Array = np.ndarray[Any, Any]
 

@@ -1,5 +1,5 @@
-"""Where LazyArray was before; it is ``tfgl.io.lazy_array`` now."""
+"""Where LazyArray was before; it is ``tfgl.ir.lazy_array`` now."""
 
-from tfgl.io.lazy_array import Array, LazyArray
+from tfgl.ir.lazy_array import Array, LazyArray
 
 __all__ = ["Array", "LazyArray"]

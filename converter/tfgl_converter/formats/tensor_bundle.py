@@ -12,9 +12,9 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from tfgl.errors import ModelFormatError
-from tfgl.io.lazy_array import Array, LazyArray
 from tfgl.ir.attributes import decode_dtype
 from tfgl.ir.graph import DataType
+from tfgl.ir.lazy_array import Array, LazyArray
 
 from .checksum import extend, masked
 from .protobuf_schema import message_class

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tfgl.io.lazy_array import LazyArray
 from tfgl.ir.graph import AttrValue, DataType, Edge, Function, Graph, Node, Signature, TensorInfo
+from tfgl.ir.lazy_array import LazyArray
 
 Array = np.ndarray[Any, Any]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfgl.io.lazy_array import LazyArray
 from tfgl.ir.attributes import stored_array
 from tfgl.ir.graph import Graph
+from tfgl.ir.lazy_array import LazyArray
 
 from .rewriting import Array, PassContext, Rewritten
 

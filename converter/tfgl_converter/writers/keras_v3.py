@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from tfgl.errors import ModelFormatError
-from tfgl.io.lazy_array import LazyArray
+from tfgl.ir.lazy_array import LazyArray
 from tfgl.keras.files.model import Config, KerasModel, LayerPath, inner_layer, is_model, layer_name
 from tfgl.keras.files.variables import numbered, snake_case, stored_paths
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfgl.errors import ModelFormatError
-from tfgl.io.lazy_array import LazyArray
+from tfgl.ir.lazy_array import LazyArray
 from tfgl.keras.files.model import MODEL_CLASSES, Config, LayerPath, inner_layer, is_model, layer_name, leaves_of
 
 Array = np.ndarray[Any, Any]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...errors import ModelFormatError
-from ...io.lazy_array import LazyArray
+from ...ir.lazy_array import LazyArray
 from .model import Config, KerasWeight, LayerPath, Leaf, inner_layer, is_model, layer_name, leaves_of
 from .variables import canonical_variable, numbered, snake_case, stored_paths, variable_names
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ModelFormatError
 from ...io import ModelArtifacts, Source, WeightSpec, check_format, read_artifacts
-from ...io.lazy_array import LazyArray
+from ...ir.lazy_array import LazyArray
 from .assignment import Named, assign_by_name, assign_by_path
 from .model import Config, KerasModel, KerasWeight
 from .normalization import normalized

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...io import WeightSpec
-from ...io.lazy_array import LazyArray
+from ...ir.lazy_array import LazyArray
 
 Config = dict[str, Any]
 LayerPath = tuple[str, ...]
