@@ -18,10 +18,10 @@ from tfgl.ir.graph import Graph
 from tfgl.ir.graphdef import graph_from_json
 from tfgl.ir.lazy_array import LazyArray
 from tfgl.ir.lowering import supported_ops
-from tfgl_converter.dispatch import INPUT_FORMATS, OUTPUT_FORMATS, output_format_of
 from tfgl_converter.formats.source_model import SourceModel, Variable
 from tfgl_converter.graph_conversion import GraphChoices, convert_source_graph
 from tfgl_converter.op_check import unsupported_ops
+from tfgl_converter.options import INPUT_FORMATS, OUTPUT_FORMATS, output_format_of
 from tfgl_converter.writers.graph_def import graph_to_json
 
 ZOO = Path(__file__).resolve().parents[2] / "shared" / "zoo"

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tfgl_converter.cli import main, make_parser, settle_optional_values
+from tfgl.cli import main as tfgl
+from tfgl.io import DEFAULT_SHARD_BYTES
+from tfgl_converter.cli import main
+from tfgl_converter.dispatch import _DISPATCH
+from tfgl_converter.flags import FLAGS, command_of, make_parser, options_of, settle_optional_values
+from tfgl_converter.options import TARGETS, Options
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = ROOT.parent / "shared" / "zoo"
 SAVED_MODEL = ZOO / "sm_conv" / "saved_model"
+H5 = ZOO / "h5_cnn_bn" / "model.h5"
 
 needs_zoo = pytest.mark.skipif(not SAVED_MODEL.exists(), reason=f"no zoo of models beside the checkout ({ZOO})")
 
@@ -76,9 +85,66 @@ def test_wrong_usage_is_one_line_and_exit_2(words: list[str], message: str, caps
 
 
 def test_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "missing\x1b[2J"), str(tmp_path / "out")]) == 1
+    (tmp_path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert main(["--input_format=keras", str(tmp_path / "bad.h5"), str(tmp_path / "out")]) == 1
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "\x1b" not in err and "there is no" in err
+    assert err.count("\n") == 1 and "bad.h5" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.h5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["missing\x1b[2J", "out"], "there is no 'missing\\x1b[2J'"),
+        (["--input_format=keras", "--output_format=keras", ".", "out"],
+         "Unsupported input_format - output_format pair: keras - keras; keras converts to tfjs_layers_model or tfjs_g"),
+        (["--input_format=keras", "--signature_name=s", ".", "out"], "signature_name serves tf_saved_model and tf_hub"),
+        (["--input_format=tf_frozen_model", ".", "out"], "needs output_node_names"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_wrong_usage(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "\x1b" not in err and message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_option_is_a_flag_and_every_pair_of_formats_is_dispatched() -> None:
+    named = {flag.name for flag in FLAGS}
+    assert {field.name for field in dataclasses.fields(Options)} - named == {"record"}
+    assert "no_record" in named
+    assert set(_DISPATCH) == {(source, target) for source, targets in TARGETS.items() for target in targets}
+    assert Options().weight_shard_size_bytes == DEFAULT_SHARD_BYTES
+    parsed = options_of(make_parser().parse_args(["in", "out"]))
+    assert Options(**parsed) == Options()
+
+
+def test_metadata_paths_may_have_colons_and_commas() -> None:
+    given = make_parser().parse_args(["--metadata=a:/x,y:z.json, b:/w.json", "in", "out"])
+    assert options_of(given)["metadata"] == {"a": "/x", "y": "z.json", "b": "/w.json"}
+    given = make_parser().parse_args(["--metadata=a:C:/x, and y.json,b:/w.json", "in", "out"])
+    assert options_of(given)["metadata"] == {"a": "C:/x, and y.json", "b": "/w.json"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--input_format=keras", "--quantize_uint8", "a b.h5", "it's out"],
+        ["--quantize_uint16=a/*,b", "--control_flow_v2", "--strip_debug_ops=False", "--saved_model_tags=", "in", "out"],
+        ["--metadata=a:x,b:y z", "--no_record", "--weight_shard_size_bytes", "99", "--", "-in", "out"],
+        ["--passes=prune,simplify", "--split_weights_by_layer", "--output_node_names=a,b", "in", "out"],
+    ],
+)
+def test_a_command_says_what_it_was_made_of(words: list[str]) -> None:
+    given = make_parser().parse_args(settle_optional_values(words))
+    options = options_of(given)
+    command = command_of(given.input_path, given.output_path, options)
+    again = make_parser().parse_args(settle_optional_values(shlex.split(command)[1:]))
+    assert options_of(again) == options
+    assert (again.input_path, again.output_path) == (given.input_path, given.output_path)
 
 
 def test_version_and_passes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +167,7 @@ def test_a_conversion_into_a_folder_with_spaces(tmp_path: Path, capsys: pytest.C
     ]
     assert main(words) == 0
     out, err = capsys.readouterr()
-    assert err == "" and "input  x" in out and "wrote" in out
+    assert err == "" and "input   x" in out and "checked read back" in out and "wrote" in out
     model = json.loads((target / "model.json").read_text())
     assert model["userDefinedMetadata"] == {"me": {"a": 1}}
     assert len(model["weightsManifest"][0]["paths"]) > 1
@@ -129,6 +195,49 @@ def test_quantisation(words: list[str], stored: set[str], tmp_path: Path, capsys
 
 
 @needs_zoo
+def test_the_report_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--json", "--quantize_uint8=*Conv2D*", str(SAVED_MODEL), str(tmp_path / "web")]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert err == "" and report["checked"] is True
+    assert report["bytes"] == sum(path.stat().st_size for path in (tmp_path / "web").iterdir())
+    topology = json.loads((tmp_path / "web" / "model.json").read_text())["modelTopology"]
+    assert sum(report["ops"].values()) == len(topology["node"]) == report["passes"][-1]["nodes_after"]
+    stored = {name: entry for name, entry in manifest(tmp_path / "web").items() if "quantization" in entry}
+    assert {weight["name"] for weight in report["weights"]["quantized"]} == set(stored)
+    assert all(weight["bytes_saved"] > 0 and weight["largest_error"] > 0 for weight in report["weights"]["quantized"])
+
+
+@needs_zoo
+def test_tfgl_convert_is_the_same_command(tmp_path: Path) -> None:
+    words = ["convert", "--quiet", "--input_format", "keras", "--quantize_uint8", str(H5), str(tmp_path / "a")]
+    done = CliRunner().invoke(tfgl, words)
+    assert (done.exit_code, done.output) == (0, "")
+    assert main(["--quiet", *words[2:-1], str(tmp_path / "b")]) == 0
+    files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "ab"]
+    assert files[0] == files[1]
+    done = CliRunner().invoke(tfgl, ["convert", "--json", "--input_format=keras", "--", str(H5), str(tmp_path / "a")])
+    assert json.loads(done.stdout)["output_format"] == "tfjs_layers_model"
+    done = CliRunner().invoke(tfgl, ["convert", "in"])
+    assert done.exit_code == 2 and done.stderr.startswith("tfgl convert: Missing output_path")
+    assert "--quantize_uint8" in CliRunner().invoke(tfgl, ["convert", "--help"]).stdout
+
+
+@needs_zoo
+def test_a_terminal_gets_stages(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "tfgl_converter.cli", str(SAVED_MODEL), str(tmp_path / "web")]
+    done = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, stderr=child, check=True)
+    os.close(child)
+    shown = os.read(parent, 1 << 16).decode()
+    os.close(parent)
+    assert "rewriting the graph" in shown and "checking what was written" in shown
+    assert b"rewriting" not in done.stdout
+
+
+@needs_zoo
 def test_ops_that_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [str(ZOO / "sm_strings_more" / "saved_model"), str(tmp_path / "web")]
     assert main(words) == 1
@@ -147,16 +256,20 @@ def test_limited_passes_and_no_record(tmp_path: Path) -> None:
     assert not (tmp_path / "web" / "conversion.json").exists()
 
 
-def test_help_names_the_flags() -> None:
+def environment() -> dict[str, str]:
     path = os.pathsep.join(str(ROOT / name) for name in ("runtime", "shaders", "converter"))
+    return {**os.environ, "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "100"}
+
+
+def test_help_names_the_flags() -> None:
     command = [sys.executable, "-c", "import sys; from tfgl_converter.cli import main; sys.exit(main(['--help']))"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
     for flag in ("--input_format", "--quantize_uint8", "--control_flow_v2", "--metadata"):
         assert flag in done.stdout
     listed = "import sys, tfgl_converter.cli; print([m for m in ('numpy', 'tfgl') if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", listed],
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
         capture_output=True,
         text=True,
         check=True,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .dispatch import Conversion as Conversion
-    from .dispatch import Options as Options
     from .dispatch import convert as convert
+    from .options import Options as Options
 
 # Loaded when first asked for, so that the command line answers at once. A name -> the module that has it.
-_LATER = {"Conversion": "dispatch", "Options": "dispatch", "convert": "dispatch"}
+_LATER = {"Conversion": "dispatch", "Options": "options", "convert": "dispatch"}
 
 if not TYPE_CHECKING:
 

@@ -5,120 +5,67 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tfgl.errors import InvalidArgumentError
-from tfgl.io import DEFAULT_SHARD_BYTES, ModelArtifacts, QuantizedDType, read_artifacts, save_artifacts
+from tfgl.io import ModelArtifacts, read_artifacts, save_artifacts
 from tfgl.io import quantization_by_name as _quantization_by_name
 
 from .formats.source_model import SourceModel
 from .graph_conversion import GraphChoices, convert_source_graph
+from .options import Options, check_options, output_format_of
 from .passes import PassRecord
+from .read_back import Contents, TensorSpec, read_back, read_back_keras
 from .record import record_bytes
 from .weight_report import WeightReport, weight_report
-
-INPUT_FORMATS = (
-    "keras", "keras_saved_model", "keras_keras", "tf_saved_model", "tf_hub", "tfjs_layers_model", "tfjs_graph_model",
-    "tf_frozen_model",
-)  # fmt: skip
-OUTPUT_FORMATS = ("keras", "keras_saved_model", "keras_keras", "tfjs_layers_model", "tfjs_graph_model")
-_INFERRED = {
-    "keras": "tfjs_layers_model",
-    "keras_keras": "tfjs_layers_model",
-    "keras_saved_model": "tfjs_layers_model",
-    "tf_saved_model": "tfjs_graph_model",
-    "tf_hub": "tfjs_graph_model",
-    "tf_frozen_model": "tfjs_graph_model",
-    "tfjs_layers_model": "keras",
-    "tfjs_graph_model": "tfjs_graph_model",
-}
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to convert; the fields are the flags of tensorflowjs_converter.
-
-    ``quantize_*`` are True for all weights, or wildcards over weight names. ``metadata`` maps keys to JSON files.
-    ``passes`` limits the rewrites to those named (the necessary ones always run). ``record`` writes conversion.json.
-    """
-
-    input_format: str = "tf_saved_model"
-    output_format: str | None = None
-    signature_name: str | None = None
-    saved_model_tags: Sequence[str] | None = None
-    quantize_float16: bool | Sequence[str] = False
-    quantize_uint8: bool | Sequence[str] = False
-    quantize_uint16: bool | Sequence[str] = False
-    split_weights_by_layer: bool = False
-    skip_op_check: bool = False
-    strip_debug_ops: bool = True
-    use_structured_outputs_names: bool = False
-    control_flow_v2: bool = False
-    weight_shard_size_bytes: int = DEFAULT_SHARD_BYTES
-    output_node_names: Sequence[str] = ()
-    metadata: Mapping[str, str | os.PathLike[str]] = field(default_factory=dict)
-    passes: Collection[str] | None = None
-    record: bool = True
-
-    @property
-    def quantization(self) -> dict[QuantizedDType, bool | Sequence[str]]:
-        """The patterns by stored dtype, those that were asked for."""
-        asked: dict[QuantizedDType, bool | Sequence[str]] = {
-            "float16": self.quantize_float16, "uint8": self.quantize_uint8, "uint16": self.quantize_uint16,
-        }  # fmt: skip
-        return {dtype: wanted for dtype, wanted in asked.items() if wanted}
 
 
 @dataclass
 class Conversion:
-    """What a conversion did: the path written, the model's ends and ops, sizes, the passes, warnings."""
+    """What a conversion did: the path written, what the model has there, sizes, the passes, warnings.
+
+    ``contents`` comes from the files, which were read back and compared before they took their place.
+    """
 
     path: Path
     input_format: str
     output_format: str
-    inputs: dict[str, tuple[str, tuple[int, ...] | None]] = field(default_factory=dict)
-    outputs: dict[str, tuple[str, tuple[int, ...] | None]] = field(default_factory=dict)
-    ops: Counter[str] = field(default_factory=Counter)
+    contents: Contents = field(default_factory=Contents)
     files: dict[str, int] = field(default_factory=dict)
     weights: WeightReport | None = None
     record: PassRecord | None = None
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def inputs(self) -> dict[str, TensorSpec]:
+        """The inputs of the written model: dtype and shape by name, None for what its files do not state."""
+        return self.contents.inputs
 
-def output_format_of(input_format: str, output_format: str | None) -> str:
-    """The output format, inferred where none is asked for. Raises InvalidArgumentError for unknown ones and pairs.
+    @property
+    def outputs(self) -> dict[str, TensorSpec]:
+        """The outputs of the written model, as the inputs."""
+        return self.contents.outputs
 
-    >>> output_format_of("tf_saved_model", None)
-    'tfjs_graph_model'
-    """
-    if input_format not in INPUT_FORMATS:
-        raise InvalidArgumentError(f"unknown input_format {input_format!r}; expected one of {', '.join(INPUT_FORMATS)}")
-    wanted = output_format or _INFERRED[input_format]
-    if wanted not in OUTPUT_FORMATS:
-        raise InvalidArgumentError(f"unknown output_format {wanted!r}; expected one of {', '.join(OUTPUT_FORMATS)}")
-    if (input_format, wanted) not in _DISPATCH:
-        possible = [target for source, target in _DISPATCH if source == input_format]
-        raise InvalidArgumentError(
-            f"Unsupported input_format - output_format pair: {input_format} - {wanted}; {input_format} converts to "
-            f"{' or '.join(possible)}"
-        )
-    return wanted
+    @property
+    def ops(self) -> Counter[str]:
+        """How many nodes of each op the written graph has; of a layers model, how many layers of each class."""
+        return self.contents.ops
 
 
 def convert(
     input_path: str | os.PathLike[str],
     output_path: str | os.PathLike[str],
     *,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Conversion:
     """Convert the model at ``input_path`` into ``output_path``; what was done.
 
-    ``options`` are the fields of Options, which are the command's flags. ``progress`` is told what begins. Nothing
-    appears at ``output_path`` unless all of it can.
+    ``options`` are the fields of Options, which are the command's flags. ``progress`` is told what begins; without it a
+    download draws no bar either. Nothing appears at ``output_path`` unless all of it can.
 
     Raises InvalidArgumentError for options that do not fit, ModelFormatError for a model that cannot be read,
     UnsupportedOpError for ops that TensorFlow.js lacks, OSError when the disk refuses.
@@ -126,6 +73,24 @@ def convert(
     >>> convert("missing", "out", input_format="tf_lite")
     Traceback (most recent call last):
     tfgl.errors.InvalidArgumentError: unknown input_format 'tf_lite'; expected one of keras, keras_saved_model, ...
+    """
+    chosen, target = checked_request(input_path, output_path, options)
+    output = Path(os.fspath(output_path))
+    done = Conversion(output, chosen.input_format, target)
+    metadata = _read_metadata(chosen.metadata)
+    _DISPATCH[chosen.input_format, target](_Job(input_path, output, chosen, done, metadata, progress))
+    return done
+
+
+def checked_request(
+    input_path: str | os.PathLike[str], output_path: str | os.PathLike[str], options: Mapping[str, Any]
+) -> tuple[Options, str]:
+    """The options of a conversion and its output format, checked as far as that needs no look into the source.
+
+    Raises InvalidArgumentError for options that do not exist or do not fit, and for paths that cannot serve.
+
+    >>> checked_request("module", "out", {"input_format": "tf_hub"})[1]
+    'tfjs_graph_model'
     """
     try:
         chosen = Options(**options)
@@ -138,37 +103,7 @@ def convert(
         raise InvalidArgumentError(f"there is no {str(source)!r}; expected a model to convert")
     if target.startswith("tfjs") and output.exists() and not output.is_dir():
         raise InvalidArgumentError(f"{output} is a file; expected the folder to write the model into")
-    done = Conversion(output, chosen.input_format, target)
-    metadata = _read_metadata(chosen.metadata)
-    _DISPATCH[chosen.input_format, target](_Job(input_path, output, chosen, done, metadata, progress))
-    return done
-
-
-def check_options(options: Options, target: str) -> None:
-    """Raise InvalidArgumentError for options that do not fit the formats.
-
-    >>> check_options(Options(signature_name="s", input_format="keras"), "tfjs_layers_model")
-    Traceback (most recent call last):
-    tfgl.errors.InvalidArgumentError: signature_name serves tf_saved_model and tf_hub, not input_format keras
-    """
-    source = options.input_format
-    if options.signature_name and source not in ("tf_saved_model", "tf_hub"):
-        raise InvalidArgumentError(f"signature_name serves tf_saved_model and tf_hub, not input_format {source}")
-    if options.saved_model_tags is not None and source not in ("tf_saved_model", "tf_hub", "keras_saved_model"):
-        raise InvalidArgumentError(f"saved_model_tags serves SavedModels and hub modules, not input_format {source}")
-    if options.control_flow_v2 and target != "tfjs_graph_model":
-        raise InvalidArgumentError(f"control_flow_v2 serves output_format tfjs_graph_model, not {target}")
-    size = options.weight_shard_size_bytes
-    if isinstance(size, bool) or not isinstance(size, int) or size <= 0:
-        raise InvalidArgumentError(f"weight_shard_size_bytes must be a positive number of bytes, got {size!r}")
-    if not target.startswith("tfjs"):
-        for name in ("weight_shard_size_bytes", "quantization", "metadata"):
-            if getattr(options, name) != getattr(Options(), name):
-                raise InvalidArgumentError(f"{name} serves TensorFlow.js models, not output_format {target}")
-    if options.split_weights_by_layer and target != "tfjs_layers_model":
-        raise InvalidArgumentError(f"split_weights_by_layer serves output_format tfjs_layers_model, not {target}")
-    if source == "tf_frozen_model" and not options.output_node_names:
-        raise InvalidArgumentError("a tf_frozen_model needs output_node_names, the nodes that it is to return")
+    return chosen, target
 
 
 @dataclass(frozen=True)
@@ -178,7 +113,11 @@ class _Job:
     options: Options
     done: Conversion
     metadata: dict[str, Any]
-    progress: Callable[[str], None]
+    tell: Callable[[str], None] | None
+
+    def progress(self, text: str) -> None:
+        if self.tell is not None:
+            self.tell(text)
 
 
 def _saved_model(job: _Job) -> None:
@@ -186,6 +125,7 @@ def _saved_model(job: _Job) -> None:
 
     tags = job.options.saved_model_tags
     given = ("serve",) if tags is None else tuple(tags)
+    job.progress("reading")
     _graph(job, read_saved_model(job.source, given, job.options.signature_name))
 
 
@@ -194,18 +134,21 @@ def _hub(job: _Job) -> None:
 
     tags = job.options.saved_model_tags
     given = None if tags is None else tuple(tags)
-    _graph(job, read_hub_module(job.source, given, job.options.signature_name))
+    shown = False if job.tell is None else None
+    _graph(job, read_hub_module(job.source, given, job.options.signature_name, show_progress=shown))
 
 
 def _frozen(job: _Job) -> None:
     from .formats.frozen_graph import read_frozen_graph
 
+    job.progress("reading")
     _graph(job, read_frozen_graph(job.source, tuple(job.options.output_node_names)))
 
 
 def _keras_graph(job: _Job) -> None:
     from .keras_conversion import read_keras_graph
 
+    job.progress("reading")
     _graph(job, read_keras_graph(job.source, job.options.input_format))
 
 
@@ -227,9 +170,14 @@ def _layers(job: _Job) -> None:
 
 
 def _back(job: _Job) -> None:
-    from .keras_conversion import write_keras
+    from .keras_conversion import read_keras, write_keras
 
-    write_keras(job.source, job.output, job.done.output_format)
+    job.progress("reading")
+    source = read_keras(job.source, job.options.input_format)
+    job.progress("writing")
+    write_keras(source, job.output, job.done.output_format)
+    job.progress("checking what was written")
+    job.done.contents = read_back_keras(source, read_keras(job.output, job.done.output_format))
     job.done.files = _files_of(job.output)
 
 
@@ -276,37 +224,29 @@ def _write_tfjs(
     extras: Mapping[str, bytes] | None,
     groups: Sequence[Sequence[str]] | None = None,
 ) -> None:
-    options = job.options
+    options, done = job.options, job.done
     quantized = _quantization_by_name(list(artifacts.weights), options.quantization)
+    again = done.input_format == "tfjs_graph_model"
+
+    def check(folder: Path) -> None:
+        job.progress("checking what was written")
+        written, done.contents = read_back(folder, own=not again)
+        done.weights = weight_report(artifacts, written, quantized)
+
     job.progress("writing")
     stale = job.output / "conversion.json"
-    path = save_artifacts(
+    save_artifacts(
         artifacts,
         job.output,
         shard_bytes=options.weight_shard_size_bytes,
         quantization=quantized,
         weight_groups=groups,
         extra_files=extras,
+        check=check,
     )
     if "conversion.json" not in (extras or {}) and stale.exists():
         stale.unlink()  # of an earlier model
-    job.progress("checking")
-    written = read_artifacts(path, memory_map=True)
-    job.done.weights = weight_report(artifacts, written, quantized)
-    _describe(job.done, written)
-    job.done.files = _files_of(job.output)
-
-
-def _describe(done: Conversion, artifacts: ModelArtifacts) -> None:
-    """The ends and ops of what was written, from the files."""
-    if artifacts.format != "graph-model":
-        return
-    from tfgl.ir.graphdef import graph_from_json
-
-    graph = graph_from_json(artifacts.model_topology, artifacts.weights, artifacts.signature)
-    done.inputs = {key: (str(info.dtype), info.shape) for key, info in graph.inputs.items()}
-    done.outputs = {key: (str(info.dtype), info.shape) for key, info in graph.outputs.items()}
-    done.ops = Counter(node.op for node in graph.nodes.values())
+    done.files = _files_of(job.output)
 
 
 def _with_metadata(artifacts: ModelArtifacts, metadata: Mapping[str, Any]) -> ModelArtifacts:

@@ -60,14 +60,16 @@ def read_as_layers_model(source: str | os.PathLike[str], input_format: str) -> L
     return layers_model_of(read_keras(source, input_format))
 
 
-def write_keras(source: str | os.PathLike[str], target: Path, output_format: str) -> None:
-    """Write the layers model at ``source`` as a Keras file: HDF5 for ``keras``, .keras for ``keras_keras``."""
+def write_keras(model: KerasModel, target: Path, output_format: str) -> None:
+    """Write a model as a Keras file: HDF5 for ``keras``, .keras for ``keras_keras``.
+
+    Raises InvalidArgumentError for a SavedModel, which only TensorFlow writes, and what the writers raise.
+    """
     if output_format == "keras_saved_model":
         raise InvalidArgumentError(
             "a Keras SavedModel is written by TensorFlow alone: convert to keras_keras (or keras), load that in Keras "
             "and call model.export"
         )
-    model = read_keras(source, "tfjs_layers_model")
     if output_format == "keras":
         from .writers.keras_hdf5 import write_keras_hdf5
 

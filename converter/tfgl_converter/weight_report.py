@@ -28,10 +28,9 @@ class QuantizedWeight:
 
 @dataclass(frozen=True)
 class WeightReport:
-    """All weights of a written model in numbers, and those that were quantised."""
+    """How many weights a written model has, and those that were quantised."""
 
     count: int
-    total_bytes: int
     quantized: list[QuantizedWeight] = field(default_factory=list)
 
 
@@ -50,4 +49,4 @@ def weight_report(
                 moved = float(np.nanmax(np.abs(before.astype(np.float64) - after), initial=0.0))
         size = 1 if dtype == "uint8" else 2
         entries.append(QuantizedWeight(name, dtype, 4 * before.size, size * before.size, moved))
-    return WeightReport(len(written.weights), written.weight_bytes, entries)
+    return WeightReport(len(written.weights), entries)

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
@@ -43,13 +43,15 @@ def save_artifacts(
     quantization: Mapping[str, QuantizedDType] | None = None,
     weight_groups: Sequence[Sequence[str]] | None = None,
     extra_files: Mapping[str, bytes] | None = None,
+    check: Callable[[Path], object] | None = None,
 ) -> Any:
     """Write ``artifacts`` into a folder; the path of its model.json, or what ``target.save`` returns.
 
     Weights go into ``group{i}-shard{j}of{n}.bin`` of at most ``shard_bytes`` bytes. ``quantization`` names
     the weights to quantise (see quantization_by_name); weights that were read quantised and are unchanged
     are stored so again, without loss. ``weight_groups`` partitions the weight names (one group by
-    default). ``extra_files`` are written beside model.json.
+    default). ``extra_files`` are written beside model.json. ``check`` is called with the folder that holds all of
+    it, before it takes its place; what it raises is raised, and nothing appears.
 
     A new folder is written under a temporary name beside ``target`` and renamed. In a folder that exists,
     files replace their namesakes one by one, model.json last, then shards of an earlier model go; other
@@ -94,6 +96,8 @@ def save_artifacts(
         for name, data in extras.items():
             (scratch / name).write_bytes(data)
         (scratch / "model.json").write_bytes(_model_json(artifacts, manifest))
+        if check is not None:
+            check(scratch)
         if exists:
             _replace_files(scratch, folder)
         else:
