@@ -14,11 +14,13 @@ import numpy.typing as npt
 import tfgl
 import topologies
 from tfgl.io import ModelArtifacts, save_artifacts
+from tfgl_converter.graph_conversion import convert_source_graph
+from tfgl_converter.keras_conversion import read_keras_graph
 
 Array = npt.NDArray[Any]
 
 ROOT = Path(__file__).resolve().parents[1]
-DIGITS = ROOT / "examples" / "digits" / "model"
+DIGITS = ROOT / "examples" / "digits" / "model.h5"
 PRETRAINED = ROOT / ".pretrained" / "models"
 
 
@@ -41,6 +43,11 @@ class Workload:
         return target
 
 
+def digits() -> ModelArtifacts:
+    """The digits example as a graph model."""
+    return convert_source_graph(read_keras_graph(DIGITS, "keras")).artifacts
+
+
 def workloads() -> list[Workload]:
     """Topologies with random weights, the digits example, and the pretrained models that are there."""
     built = [
@@ -49,7 +56,7 @@ def workloads() -> list[Workload]:
         Workload("ResNet50", topologies.resnet50),
     ]
     found = sorted(file.parent for file in PRETRAINED.glob("*/model.json"))
-    return [*built, Workload("digits", folder=DIGITS), *(Workload(folder.name, folder=folder) for folder in found)]
+    return [*built, Workload("digits", digits), *(Workload(folder.name, folder=folder) for folder in found)]
 
 
 def inputs_of(model: tfgl.GraphModel, folder: Path, seed: int = 0) -> dict[str, Array]:

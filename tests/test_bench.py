@@ -17,6 +17,7 @@ import tfgl
 import topologies
 import workloads
 from bench_kernels import CASES
+from digits_model import DIGITS
 from tfgl.engine import Engine
 from tfgl.errors import NoDeviceError
 from tfgl.gl.device import open_device
@@ -240,7 +241,7 @@ def test_a_fresh_process_reports_its_times(tmp_path: Path) -> None:
         open_device(tfgl.flags).close()
     except NoDeviceError as error:
         pytest.skip(f"no GL device: {error}")
-    found = fresh.measure(workloads.DIGITS, fresh.cold_environment(tmp_path))
+    found = fresh.measure(DIGITS, fresh.cold_environment(tmp_path))
     assert found["first_ms"] >= found["compile_ms"] > 0
     assert found["load_ms"] > 0
     assert found["programs"] > found["from_disk_cache"] == 0

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from digits_model import DIGITS
 from graph_models import graph_model, node, placeholder
 from tfgl.cli import main
 from tfgl.io import save_artifacts
@@ -25,7 +26,6 @@ ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("runtime", "shaders", "converter")),
 }
-DIGITS = ROOT / "examples" / "digits" / "model"
 Array = npt.NDArray[Any]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from digits_model import DIGITS
 from graph_models import graph_model, node, placeholder
 from tfgl.cli import main
 from tfgl.gl import probe
@@ -19,7 +20,6 @@ from tfgl.ir.lowering import supported_ops
 from tfgl.registry import kernel_names, kernels
 
 ROOT = Path(__file__).resolve().parent.parent
-DIGITS = ROOT / "examples" / "digits" / "model"
 
 
 def tfgl(*arguments: object) -> Result:

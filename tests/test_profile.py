@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 import tfgl
+from digits_model import DIGITS
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError
 from tfgl.profile import Spread, measure_warmup, profile, time, warmup_table
-
-DIGITS = Path(__file__).resolve().parent.parent / "examples" / "digits" / "model"
 
 
 def test_profile_lists_kernels(gpu: Engine) -> None:

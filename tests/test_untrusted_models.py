@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import tfgl
+from digits_model import DIGITS
 from graph_models import Array, f32, graph_model, i32, node, placeholder
 from graph_mutations import Mutation
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError, ModelFormatError, TensorTooLargeError, TfglError, UnsupportedOpError
 
-DIGITS = Path(__file__).parent.parent / "examples" / "digits" / "model"
 MOST = 2**31 - 1
 Case = tuple[list[dict[str, Any]], dict[str, Array], dict[str, Any], str]
 CASES: dict[str, Case] = {}

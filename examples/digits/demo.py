@@ -1,4 +1,4 @@
-"""A small convolutional network reads handwritten digits that it was not trained on.
+"""A small convolutional network, converted from Keras, reads handwritten digits that it was not trained on.
 
 Prints what it reads beside the truth, the accuracy, and where the time of a first and of a later
 inference goes; saves a contact sheet of all held-out digits, misread ones marked, as PNG.
@@ -18,7 +18,6 @@ import tfgl
 import tfgl.profile
 from train import digits
 
-HERE = Path(__file__).resolve().parent
 SHOWN = 20
 SCALE = 5  # screen pixels a pixel of a digit
 COLUMNS = 24
@@ -50,10 +49,15 @@ def contact_sheet(images: Images, truth: Labels, read: Labels) -> Image.Image:
 def main() -> None:
     """Run the demo; see the module's text."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--model", type=Path, default=HERE / "model", help="folder with model.json")
+    parser.add_argument("--model", type=Path, default=Path("demo-output/digits"), help="the converted model's folder")
     parser.add_argument("--output", type=Path, default=Path("demo-output"), help="folder for the PNG")
     parser.add_argument("--runs", type=int, default=50, help="inferences behind the steady figure")
     options = parser.parse_args()
+    if not (options.model / "model.json").exists():
+        source = Path(__file__).resolve().parent / "model.h5"
+        flags = "--input_format=keras --output_format=tfjs_graph_model"
+        command = f"tensorflowjs_converter {flags} {source} {options.model}"
+        parser.error(f"there is no model in {options.model}; make it with\n{command}")
 
     _, _, pixels, truth = digits()
     images = pixels.astype(np.float32)

@@ -1,18 +1,18 @@
-"""Trains the digits network with NumPy and writes it as a TensorFlow.js graph model.
+"""Trains the digits network with NumPy and writes it as a Keras HDF5 file, which needs neither Keras nor TensorFlow.
 
 The data are the 1,797 images of 8 x 8 pixels that scikit-learn ships; every fifth one is held out. The same
 seed gives the same bytes on the same machine and libraries (a BLAS may sum in another order elsewhere).
 
-    python examples/digits/train.py [--epochs 60] [--seed 7] [--target FOLDER]
+    python examples/digits/train.py [--epochs 60] [--seed 7] [--target FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import pathlib
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 from sklearn.datasets import load_digits
@@ -23,14 +23,13 @@ Weights = dict[str, Array]
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 CLASSES = 10
-SCOPE = "digits"
+KERAS_VERSION = "2.15.0"  # whose files these are
 SHAPES: dict[str, tuple[int, ...]] = {
     "conv1/kernel": (3, 3, 1, 16), "conv1/bias": (16,),
     "conv2/kernel": (3, 3, 16, 32), "conv2/bias": (32,),
     "hidden/kernel": (128, 64), "hidden/bias": (64,),
-    "logits/kernel": (64, CLASSES), "logits/bias": (CLASSES,),
+    "probabilities/kernel": (64, CLASSES), "probabilities/bias": (CLASSES,),
 }  # fmt: skip
-FLATTEN_SHAPE = np.array([-1, 128], np.int32)
 
 
 def digits() -> tuple[Array, Labels, Array, Labels]:
@@ -104,12 +103,12 @@ def softmax(logits: Array) -> Array:
 
 
 def predict(weights: Weights, images: Array) -> Array:
-    """Probabilities (count, 10) of images (count, 8, 8, 1): the forward pass of the graph model."""
+    """Probabilities (count, 10) of images (count, 8, 8, 1): the forward pass."""
     first = Convolution(images, weights["conv1/kernel"], weights["conv1/bias"])
     second = Convolution(first.output, weights["conv2/kernel"], weights["conv2/bias"])
     flat = second.output.reshape(len(images), -1)
     hidden = np.maximum(flat @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
-    return softmax(hidden @ weights["logits/kernel"] + weights["logits/bias"])
+    return softmax(hidden @ weights["probabilities/kernel"] + weights["probabilities/bias"])
 
 
 def loss_gradients(weights: Weights, images: Array, labels: Labels, dropped: Array) -> Weights:
@@ -118,9 +117,9 @@ def loss_gradients(weights: Weights, images: Array, labels: Labels, dropped: Arr
     second = Convolution(first.output, weights["conv2/kernel"], weights["conv2/bias"])
     flat = second.output.reshape(len(images), -1) * dropped
     hidden = np.maximum(flat @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
-    probabilities = softmax(hidden @ weights["logits/kernel"] + weights["logits/bias"])
+    probabilities = softmax(hidden @ weights["probabilities/kernel"] + weights["probabilities/bias"])
     at_logits = (probabilities - np.eye(CLASSES)[labels]) / len(images)
-    at_hidden = (at_logits @ weights["logits/kernel"].T) * (hidden > 0)
+    at_hidden = (at_logits @ weights["probabilities/kernel"].T) * (hidden > 0)
     at_flat = (at_hidden @ weights["hidden/kernel"].T) * dropped
     at_first, kernel2, bias2 = second.gradients(at_flat.reshape(second.output.shape))
     _, kernel1, bias1 = first.gradients(at_first)
@@ -128,7 +127,7 @@ def loss_gradients(weights: Weights, images: Array, labels: Labels, dropped: Arr
         "conv1/kernel": kernel1, "conv1/bias": bias1,
         "conv2/kernel": kernel2, "conv2/bias": bias2,
         "hidden/kernel": flat.T @ at_hidden, "hidden/bias": at_hidden.sum(axis=0),
-        "logits/kernel": hidden.T @ at_logits, "logits/bias": at_logits.sum(axis=0),
+        "probabilities/kernel": hidden.T @ at_logits, "probabilities/bias": at_logits.sum(axis=0),
     }  # fmt: skip
 
 
@@ -167,106 +166,40 @@ def train(images: Array, labels: Labels, epochs: int, seed: int, batch: int = 64
     return weights
 
 
-def _text(value: str) -> dict[str, object]:
-    return {"s": base64.b64encode(value.encode()).decode()}
-
-
-def _integers(*values: int) -> dict[str, object]:
-    return {"list": {"i": [str(value) for value in values]}}
-
-
-def _fused(*names: str) -> dict[str, object]:
-    return {"list": {"s": [base64.b64encode(name.encode()).decode() for name in names]}}
-
-
-def _shape(*sizes: int) -> dict[str, object]:
-    return {"dim": [{"size": str(size)} for size in sizes]} if sizes else {}
-
-
-FLOAT: dict[str, object] = {"type": "DT_FLOAT"}
-INTEGER: dict[str, object] = {"type": "DT_INT32"}
-
-
-def _node(name: str, op: str, inputs: list[str], attrs: dict[str, object]) -> dict[str, object]:
-    scoped = [source if source == "image" else f"{SCOPE}/{source}" for source in inputs]
-    node: dict[str, object] = {"name": f"{SCOPE}/{name}", "op": op}
-    return {**node, "input": scoped, "attr": {**attrs, "T": FLOAT}}
-
-
-def _constant(name: str, value: npt.NDArray[np.generic]) -> dict[str, object]:
-    dtype = INTEGER if value.dtype == np.int32 else FLOAT
-    tensor = {"dtype": dtype["type"], "tensorShape": _shape(*value.shape)}
-    return {"name": name, "op": "Const", "attr": {"value": {"tensor": tensor}, "dtype": dtype}}
-
-
-def _convolution(layer: str, source: str) -> list[dict[str, object]]:
-    plain = {"data_format": _text("NHWC"), "explicit_paddings": {"list": {}}}
-    fused = {
-        **plain, "padding": _text("SAME"), "filter_format": _text("HWIO"),
-        "strides": _integers(1, 1, 1, 1), "dilations": _integers(1, 1, 1, 1),
-        "num_args": {"i": "1"}, "num_host_args": {"i": "0"}, "TArgs": {"list": {"type": ["DT_FLOAT"]}},
-        "fused_ops": _fused("BiasAdd", "Relu"), "use_cudnn_on_gpu": {"b": True},
-        "epsilon": {"f": 0.0}, "leakyrelu_alpha": {"f": 0.2},
-    }  # fmt: skip
-    two_by_two = _integers(1, 2, 2, 1)
-    pool = {**plain, "padding": _text("VALID"), "ksize": two_by_two, "strides": two_by_two}
+def keras_layers() -> list[dict[str, object]]:
+    """The layers as Keras configures them: input `image` (batch, 8, 8, 1), output `probabilities` (batch, 10)."""
+    same = {"kernel_size": [3, 3], "padding": "same", "activation": "relu"}
     return [
-        _node(f"{layer}/Relu", "_FusedConv2D", [source, f"{layer}/kernel", f"{layer}/bias"], fused),
-        _node(f"{layer}/MaxPool", "MaxPool", [f"{layer}/Relu"], pool),
+        {"class_name": name, "config": config}
+        for name, config in (
+            ("InputLayer", {"name": "image", "batch_input_shape": [None, 8, 8, 1], "dtype": "float32"}),
+            ("Conv2D", {"name": "conv1", "filters": 16, **same}),
+            ("MaxPooling2D", {"name": "pool1", "pool_size": [2, 2]}),
+            ("Conv2D", {"name": "conv2", "filters": 32, **same}),
+            ("MaxPooling2D", {"name": "pool2", "pool_size": [2, 2]}),
+            ("Flatten", {"name": "flatten"}),
+            ("Dropout", {"name": "dropout", "rate": 0.25}),
+            ("Dense", {"name": "hidden", "units": 64, "activation": "relu"}),
+            ("Dense", {"name": "probabilities", "units": CLASSES, "activation": "softmax"}),
+        )
     ]
-
-
-def _dense(layer: str, source: str, output: str, *fused_ops: str) -> dict[str, object]:
-    attrs: dict[str, object] = {
-        "transpose_a": {"b": False}, "transpose_b": {"b": False}, "num_args": {"i": "1"},
-        "fused_ops": _fused(*fused_ops), "epsilon": {"f": 0.0}, "leakyrelu_alpha": {"f": 0.2},
-    }  # fmt: skip
-    return _node(output, "_FusedMatMul", [source, f"{layer}/kernel", f"{layer}/bias"], attrs)
-
-
-def graph_model(constants: dict[str, npt.NDArray[np.generic]]) -> dict[str, object]:
-    """The contents of model.json: input `image` (batch, 8, 8, 1), output `probabilities` (batch, 10)."""
-
-    def endpoint(name: str, *sizes: int) -> dict[str, object]:
-        return {"name": f"{name}:0", "dtype": "DT_FLOAT", "tensorShape": _shape(*sizes)}
-
-    image = {"shape": {"shape": _shape(-1, 8, 8, 1)}, "dtype": FLOAT}
-    nodes = [
-        *(_constant(name, value) for name, value in constants.items()),
-        {"name": "image", "op": "Placeholder", "attr": image},
-        *_convolution("conv1", "image"),
-        *_convolution("conv2", "conv1/MaxPool"),
-        _node("flatten/Reshape", "Reshape", ["conv2/MaxPool", "flatten/shape"], {"Tshape": INTEGER}),
-        _dense("hidden", "flatten/Reshape", "hidden/Relu", "BiasAdd", "Relu"),
-        _dense("logits", "hidden/Relu", "logits/BiasAdd", "BiasAdd"),
-        _node("Softmax", "Softmax", ["logits/BiasAdd"], {}),
-        {"name": "Identity", "op": "Identity", "input": [f"{SCOPE}/Softmax"], "attr": {"T": FLOAT}},
-    ]
-    weights = [
-        {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}
-        for name, value in constants.items()
-    ]
-    return {
-        "format": "graph-model",
-        "generatedBy": "examples/digits/train.py",
-        "convertedBy": "examples/digits/train.py",
-        "signature": {
-            "inputs": {"image": endpoint("image", -1, 8, 8, 1)},
-            "outputs": {"probabilities": endpoint("Identity", -1, CLASSES)},
-        },
-        "modelTopology": {"node": nodes, "library": {}, "versions": {"producer": 2129}},
-        "weightsManifest": [{"paths": ["group1-shard1of1.bin"], "weights": weights}],
-    }
 
 
 def write(weights: Weights, target: pathlib.Path) -> None:
-    """Writes model.json and group1-shard1of1.bin (float32, little-endian) into the folder `target`."""
-    constants: dict[str, npt.NDArray[np.generic]] = {f"{SCOPE}/flatten/shape": FLATTEN_SHAPE}
-    constants.update((f"{SCOPE}/{name}", value.astype(np.float32)) for name, value in weights.items())
-    target.mkdir(parents=True, exist_ok=True)
-    shard = b"".join(value.astype(value.dtype.newbyteorder("<")).tobytes() for value in constants.values())
-    (target / "group1-shard1of1.bin").write_bytes(shard)
-    (target / "model.json").write_text(json.dumps(graph_model(constants)) + "\n", encoding="utf-8")
+    """Writes the network as Keras' `model.save("model.h5")` does: configuration and float32 weights in HDF5."""
+    config = {"class_name": "Sequential", "config": {"name": "digits", "layers": keras_layers()}}
+    with h5py.File(target, "w") as file:
+        file.attrs.update(backend="tensorflow", keras_version=KERAS_VERSION, model_config=json.dumps(config))
+        group = file.create_group("model_weights")
+        group.attrs.update(backend="tensorflow", keras_version=KERAS_VERSION)
+        names = [layer["config"]["name"] for layer in keras_layers()[1:]]  # type: ignore[index]
+        group.attrs["layer_names"] = np.array(names, "S")
+        for name in names:
+            own = {f"{variable}:0": value for variable, value in weights.items() if variable.startswith(f"{name}/")}
+            layer = group.create_group(name)
+            layer.attrs["weight_names"] = np.array(list(own), "S")
+            for variable, value in own.items():
+                layer.create_dataset(variable, data=value.astype(np.float32))
 
 
 def main() -> None:
@@ -274,7 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--target", type=pathlib.Path, default=FOLDER / "model")
+    parser.add_argument("--target", type=pathlib.Path, default=FOLDER / "model.h5")
     options = parser.parse_args()
     images, labels, held_images, held_labels = digits()
     trained = train(images, labels, options.epochs, options.seed)

@@ -17,6 +17,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import tfgl_converter
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / ".pretrained"
 GOLDEN = WORK / "golden"
@@ -78,7 +80,9 @@ def _input(folder: pathlib.Path, node: dict[str, Any], extra: dict[str, Any]) ->
 
 def models() -> list[Model]:
     """The digits example, then every folder of .pretrained/models that holds a model.json, by name."""
-    digits = ROOT / "examples" / "digits" / "model"
+    digits = WORK / "digits"
+    source = ROOT / "examples" / "digits" / "model.h5"
+    tfgl_converter.convert(source, digits, input_format="keras", output_format="tfjs_graph_model")
     found = sorted(file.parent for file in (WORK / "models").glob("*/model.json"))
     first = read(digits)
     return [Model("digits", first.path, first.inputs, first.index_of, first.ops), *map(read, found)]
