@@ -306,7 +306,7 @@ def test_failures(two_inputs: Path, tmp_path: Path) -> None:
     damaged = {
         "not JSON": (text[:-5], ["model.json"]),
         "unknown op": (text.replace('"AddV2"', '"Frobnicate"'), ["Frobnicate", "sum"]),
-        "layers model": (json.dumps({"format": "layers-model", "modelTopology": {}}), ["layers model"]),
+        "layers model": (json.dumps({"format": "layers-model", "modelTopology": {}}), ["class_name"]),
         "shard outside": (text.replace("group1-shard1of1.bin", "../group1-shard1of1.bin"), [".."]),
     }
     for name, (content, words) in damaged.items():

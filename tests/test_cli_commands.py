@@ -15,7 +15,7 @@ from graph_models import graph_model, node, placeholder
 from tfgl.cli import main
 from tfgl.gl import probe
 from tfgl.gl.cache import cache_directory, cache_info
-from tfgl.io import save_artifacts
+from tfgl.io import ModelArtifacts, save_artifacts
 from tfgl.ir.lowering import supported_ops
 from tfgl.registry import kernel_names, kernels
 
@@ -83,12 +83,32 @@ def test_inspect_says_what_is_not_supported(tmp_path: Path) -> None:
 
 
 def test_inspect_a_layers_model(tmp_path: Path) -> None:
-    layers = [{"class_name": "Dense", "config": {}}, {"class_name": "Dense", "config": {}}, {"class_name": "ReLU"}]
-    topology = {"model_config": {"class_name": "Sequential", "config": {"layers": layers}}}
+    dense = {"class_name": "Dense", "config": {"name": "d", "units": 3, "batch_input_shape": [None, 2]}}
+    relu = {"class_name": "ReLU", "config": {"name": "r"}}
+    topology = {"model_config": {"class_name": "Sequential", "config": {"name": "s", "layers": [dense, relu]}}}
+    weights = {"d/kernel": np.ones((2, 3), np.float32), "d/bias": np.ones(3, np.float32)}
+    save_artifacts(ModelArtifacts("layers-model", topology, weights=weights), tmp_path / "m")
+    (tmp_path / "m" / "group1-shard1of1.bin").unlink()  # weights are not read
+    report = answer("inspect", tmp_path / "m")
+    assert report["layer_classes"] == [{"class": "Dense", "count": 1}, {"class": "ReLU", "count": 1}]
+    assert report["inputs"] == [{"key": "d_input", "name": "d_input", "dtype": "float32", "shape": [-1, 2]}]
+    assert [info["key"] for info in report["outputs"]] == ["r"]
+    assert [(layer["name"], layer["output_shapes"], layer["parameters"]) for layer in report["layers"]] == [
+        ("d", [[[-1, 3]]], 9), ("r", [[[-1, 3]]], 0),
+    ]  # fmt: skip
+    assert report["runs"] is True and report["parameters"] == report["trainable_parameters"] == 9
+    shown = tfgl("inspect", tmp_path / "m").stdout
+    assert "Dense" in shown and "[?, 3]" in shown and "every layer is supported" in shown
+
+
+def test_inspect_a_layers_model_that_cannot_be_built(tmp_path: Path) -> None:
+    layers = [{"class_name": "Dense", "config": {"name": "d"}}, {"class_name": "Magic", "config": {"name": "m"}}]
+    topology = {"model_config": {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}}
     (tmp_path / "model.json").write_text(json.dumps({"format": "layers-model", "modelTopology": topology}))
     report = answer("inspect", tmp_path)
-    assert report["layers"] == [{"class": "Dense", "count": 2}, {"class": "ReLU", "count": 1}]
-    assert "layers models" in tfgl("inspect", tmp_path).stdout
+    assert report["layer_classes"] == [{"class": "Dense", "count": 1}, {"class": "Magic", "count": 1}]
+    assert report["runs"] is False and "'Magic'" in report["reason"]
+    assert "Magic" in tfgl("inspect", tmp_path).stdout
 
 
 def test_inspect_failures(tmp_path: Path) -> None:

@@ -47,10 +47,10 @@ def read_keras_graph(source: str | os.PathLike[str], input_format: str) -> Sourc
 
     Raises ModelFormatError for files without a configuration, UnsupportedOpError for layers that have no ops.
     """
-    from tfgl.keras.files.graph import graph_of_model
+    from tfgl.keras.files.graph import build_model
 
     model = read_keras(source, input_format)
-    graph = graph_of_model(model)
+    graph = build_model(model).graph
     version = f"keras v{model.keras_version}" if model.keras_version else ""
     return SourceModel(graph, model.source, tensorflow_version=version)
 

@@ -26,11 +26,21 @@ if TYPE_CHECKING:
     from . import profile as profile
     from .graph.model import GraphModel as GraphModel
     from .graph.model import load_graph_model as load_graph_model
+    from .layers.model import LayersModel as LayersModel
+    from .layers.model import load_layers_model as load_layers_model
+    from .loading import load as load
 
 __version__ = "0.1.0"
 
 # Loaded when first asked for: they would double what importing tfgl takes. A name -> the module that has it.
-_LATER = {"GraphModel": "graph.model", "load_graph_model": "graph.model", "profile": "profile"}
+_LATER = {
+    "GraphModel": "graph.model",
+    "LayersModel": "layers.model",
+    "load": "loading",
+    "load_graph_model": "graph.model",
+    "load_layers_model": "layers.model",
+    "profile": "profile",
+}
 
 if not TYPE_CHECKING:
 

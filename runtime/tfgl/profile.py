@@ -19,8 +19,7 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from .graph.model import GraphModel
-    from .graph.runner import Inputs
+    from .graph.runner import GraphRunner, Inputs
     from .graph.stats import ProgramCost
 
 T = TypeVar("T")
@@ -138,7 +137,7 @@ class Warmup:
         return table
 
 
-def measure_warmup(model: GraphModel, inputs: Inputs, runs: int = 50, *, name: str = "") -> Warmup:
+def measure_warmup(model: GraphRunner, inputs: Inputs, runs: int = 50, *, name: str = "") -> Warmup:
     """What the load and the first inference of ``model`` cost, and the spread of ``runs`` later ones on ``inputs``.
 
     The model has to live on the calling thread's engine.
@@ -195,7 +194,7 @@ def measure_warmup(model: GraphModel, inputs: Inputs, runs: int = 50, *, name: s
     )
 
 
-def warmup_table(model: GraphModel, inputs: Inputs, runs: int = 50) -> Table:
+def warmup_table(model: GraphRunner, inputs: Inputs, runs: int = 50) -> Table:
     """`measure_warmup` as a table, to be printed by rich.
 
     >>> from tfgl.graph.model import load_graph_model

@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import TfglError
+from ..tables import make_table as make_table
+from ..tables import printable as printable
+from ..tables import shape_text as shape_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -198,18 +201,6 @@ def existing_model(context: click.Context, parameter: click.Parameter, value: An
     return value
 
 
-def printable(text: str) -> str:
-    """``text`` with control characters spelled out: names in a model are strangers' and reach the terminal.
-
-    >>> printable("conv\\x1b[2J")
-    'conv\\\\x1b[2J'
-    """
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape", "backslashreplace").decode()
-        for char in text
-    )
-
-
 def one_line(text: str) -> str:
     r"""``text`` without line breaks and control characters.
 
@@ -244,29 +235,3 @@ def print_table(table: Table) -> None:
 
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     Console(width=width, markup=False, highlight=False, emoji=False).print(table)
-
-
-def make_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()
-) -> Table:
-    """A table of texts; the columns named in ``right`` hold numbers."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(printable(title)) if title else None, title_justify="left", show_header=any(columns))
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(str(cell))) for cell in row))
-    return table
-
-
-def shape_text(shape: Sequence[int] | None) -> str:
-    """A shape for people, ``?`` for free extents.
-
-    >>> shape_text((-1, 8)), shape_text(None)
-    ('[?, 8]', 'any shape')
-    """
-    if shape is None:
-        return "any shape"
-    return f"[{', '.join('?' if n < 0 else str(n) for n in shape)}]"

@@ -13,6 +13,7 @@ from .command import (
     Settings,
     existing_model,
     make_table,
+    one_line,
     print_json,
     print_table,
     printable,
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
     from ..ir.graph import Graph, TensorInfo
 
 
-@click.command(short_help="Inputs, outputs, operations and weights.")
+@click.command(short_help="Inputs, outputs, operations or layers, and weights.")
 @click.argument("model", callback=existing_model)
 @with_settings
 def inspect(settings: Settings, model: str) -> None:
-    """Inputs, outputs, operations and weights of MODEL; needs no GPU."""
+    """Inputs, outputs, operations or layers, and weights of MODEL; needs no GPU."""
     from ..io import read_artifacts
 
     artifacts = read_artifacts(model, with_weights=False)
@@ -50,7 +51,7 @@ def describe(artifacts: ModelArtifacts) -> dict[str, Any]:
     if artifacts.format == "graph-model":
         report |= _describe_graph(artifacts)
     else:
-        report |= {"layers": _layer_counts(artifacts), "runs": False}
+        report |= _describe_layers(artifacts)
     report["weights"] = _describe_weights(artifacts.weight_specs)
     report["metadata"] = sorted(artifacts.user_defined_metadata or {})
     return report
@@ -111,6 +112,18 @@ def _describe_tensor(graph: Graph, key: str, info: TensorInfo) -> dict[str, Any]
         "dtype": None if dtype is None else str(dtype),
         "shape": None if shape is None else list(shape),
     }
+
+
+def _describe_layers(artifacts: ModelArtifacts) -> dict[str, Any]:
+    """The layers; of a model that cannot be built their classes, and why."""
+    from ..errors import TfglError
+    from ..layers.description import describe_unread
+
+    report: dict[str, Any] = {"layer_classes": _layer_counts(artifacts), "runs": True, "reason": None, "layers": []}
+    try:
+        return report | describe_unread(artifacts).as_dict()
+    except TfglError as error:
+        return report | {"runs": False, "reason": str(error)}
 
 
 def _layer_counts(artifacts: ModelArtifacts) -> list[dict[str, Any]]:
@@ -187,12 +200,13 @@ def _print(model: str, report: Mapping[str, Any]) -> None:
                 right=["count"],
             )
         )
+    elif report["layers"]:
+        from ..layers.description import layer_table
+
+        print_table(layer_table("layers", report["layers"], expand_nested=True))
     else:
-        print_table(
-            make_table(
-                "layers", ["class", "count"], [(e["class"], e["count"]) for e in report["layers"]], right=["count"]
-            )
-        )
+        rows = [(entry["class"], entry["count"]) for entry in report["layer_classes"]]
+        print_table(make_table("layers", ["class", "count"], rows, right=["count"]))
     weights = report["weights"]
     print_table(
         make_table(
@@ -205,13 +219,14 @@ def _print(model: str, report: Mapping[str, Any]) -> None:
             right=["weights", "parameters", "size"],
         )
     )
+    layers = report["format"] == "layers-model"
     if report["runs"]:
-        click.echo("every operation that the outputs need is supported")
-    elif report["format"] == "graph-model":
+        click.echo("every layer is supported" if layers else "every operation that the outputs need is supported")
+    elif layers:
+        click.echo(f"cannot be run: {one_line(report['reason'])}")
+    else:
         names = ", ".join(op["op"] for op in report["ops"] if not op["supported"])
         click.echo(printable(f"cannot be run: {names} not supported"))
-    else:
-        click.echo("cannot be run: layers models are not supported yet")
 
 
 def _support(op: Mapping[str, Any]) -> str:

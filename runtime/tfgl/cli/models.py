@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,27 +12,28 @@ from .command import Settings
 if TYPE_CHECKING:
     from ..graph.model import GraphModel
     from ..io import ModelArtifacts
+    from ..layers.model import LayersModel
 
 _DEFAULT_SIGNATURES = ("serving_default", "default", "predict")
 
 
-def load(settings: Settings, place: str, signature: str | None = None) -> GraphModel:
-    """The graph model at ``place`` on the calling thread's engine.
+def load(settings: Settings, place: str, signature: str | None = None) -> GraphModel | LayersModel:
+    """The model at ``place``, of either kind, on the calling thread's engine.
 
-    ``signature`` is the key of the one that is meant, for files that hold
+    ``signature`` is the key of the one that is meant, for graph models that hold
     several in their metadata; a file with one takes the default key alone.
     """
-    from ..graph.model import GraphModel, load_graph_model
+    from ..loading import load as load_model
 
     if signature is None:
-        return load_graph_model(place, progress=settings.progress)
-    from ..io import read_artifacts
-    from ..progress import progress_bar
+        return load_model(place, progress=settings.progress)
+    from ..graph.model import GraphModel
+    from ..graph.reading import read_model
 
-    start = perf_counter()
-    with progress_bar("loading", settings.progress) as advance:
-        artifacts = read_artifacts(place, expected_format="graph-model", on_progress=advance)
-    return GraphModel(choose_signature(artifacts, signature), read_ms=(perf_counter() - start) * 1e3)
+    artifacts, read_ms = read_model(place, None, progress=settings.progress)
+    if artifacts.format == "layers-model":
+        raise click.UsageError(f"{place} is a layers model, which has no signatures; leave --signature out")
+    return GraphModel(choose_signature(artifacts, signature), read_ms=read_ms)
 
 
 def choose_signature(artifacts: ModelArtifacts, key: str) -> ModelArtifacts:

@@ -12,8 +12,7 @@ from .command import Settings, existing_model, make_table, print_json, print_tab
 from .images import SUFFIXES, parse_range
 
 if TYPE_CHECKING:
-    from ..graph.model import GraphModel
-    from ..graph.runner import ModelTensorInfo
+    from ..graph.runner import GraphRunner, ModelTensorInfo
     from .arrays import Array
 
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--inputs", "archive", metavar="FILE.npz", help="Arrays named like the model's inputs.")
 @click.option("--input", "single", multiple=True, metavar="NAME=FILE", help="One input from .npy or an image file.")
 @click.option("--output", metavar="OUT.npz", help="Write the outputs there instead of printing what they hold.")
-@click.option("--outputs", "fetches", metavar="NODE,...", help="Nodes to compute instead of the model's outputs.")
+@click.option("--outputs", "fetches", metavar="NODE,...", help="Nodes or layers to compute, not the outputs.")
 @click.option("--signature", metavar="KEY", help="Which signature, for a model that has several.")
 @click.option("--image-range", metavar="LOW..HIGH", callback=parse_range,
               help="What 0..255 of an image becomes; 0..1, for integer inputs 0..255.")  # fmt: skip
@@ -41,9 +40,10 @@ def run(
 ) -> None:
     """Run MODEL once.
 
-    Names of inputs are signature keys or node names, with or without ":0"; "/"
-    may be written "__". Images become RGB, are resized to the input's fixed
-    height and width, and get a batch axis. Without inputs random ones are taken.
+    Names of inputs are signature keys or node names, with or without ":0", of
+    layers models those of the input layers; "/" may be written "__". Images
+    become RGB, are resized to the input's fixed height and width, and get a
+    batch axis. Without inputs random ones are taken.
     """
     from ..errors import InvalidArgumentError
     from .arrays import check_shapes, check_writable, names_of, random_inputs, summarize, write_npz
@@ -136,18 +136,18 @@ def _given(
     return found
 
 
-def _names(model: GraphModel, wanted: Any) -> list[str]:
+def _names(model: GraphRunner, wanted: Any) -> list[str]:
     """Names of ``--outputs`` as the model has them; ``__`` may stand for ``/``."""
     from ..errors import InvalidArgumentError
 
     names = []
     for name in wanted:
         try:
-            model.graph.output_edge(name)
+            model.output_edge(name)
         except InvalidArgumentError as error:
             slashed = name.replace("__", "/")
             try:
-                model.graph.output_edge(slashed)
+                model.output_edge(slashed)
             except InvalidArgumentError:
                 raise click.UsageError(str(error)) from error
             name = slashed

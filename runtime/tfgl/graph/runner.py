@@ -105,6 +105,10 @@ class GraphRunner:
         """Signature keys of the outputs; node names where the model has no signature."""
         return list(self._source_graph.outputs)
 
+    def output_edge(self, name: str) -> Edge:
+        """What `execute` computes for ``name``; InvalidArgumentError when nothing is called so."""
+        return self._source_graph.output_edge(name)
+
     # -- running ------------------------------------------------------------
 
     def execute(self, inputs: Inputs, outputs: str | Sequence[str] | None = None) -> Tensor | list[Tensor]:
@@ -180,7 +184,7 @@ class GraphRunner:
             raise InvalidArgumentError("the model states no outputs; name the nodes to compute with execute()")
         start = perf_counter()
         meter = EngineMeter(self._engine)
-        fetches = [self._source_graph.output_edge(name) for name in names]
+        fetches = [self.output_edge(name) for name in names]
         feeds, hosts, made = self._feeds(inputs, fetches)
         executor = self._executor_for(feeds, fetches)
         before = executor.replays
@@ -248,11 +252,12 @@ class GraphRunner:
                         f"input {name!r} is a tensor of another engine; pass its values, tensor.numpy()"
                     )
                 if info.dtype and value.dtype != info.dtype:
-                    raise InvalidArgumentError(f"input {name!r} takes {info.dtype}, got a {value.dtype} tensor")
-                if value.host is not None:
-                    hosts[edge] = value.host
+                    tensor = self._cast(name, value, info)
+                    made.append(tensor)
+                if tensor.host is not None:
+                    hosts[edge] = tensor.host
             else:
-                array = _input_array(name, value, info)
+                array = self._input_array(name, value, info)
                 hosts[edge] = array
                 tensor = self._engine.tensor(array)
                 made.append(tensor)
@@ -260,6 +265,14 @@ class GraphRunner:
             feeds[edge] = tensor
         self._check_complete(feeds, fetches)
         return feeds, hosts, made
+
+    def _cast(self, name: str, value: Tensor, info: ModelTensorInfo) -> Tensor:
+        """A tensor of the input's dtype for one of another, where the kind of model allows that."""
+        raise InvalidArgumentError(f"input {name!r} takes {info.dtype}, got a {value.dtype} tensor")
+
+    def _input_array(self, name: str, value: InputValue, info: ModelTensorInfo) -> Array:
+        """A value as an array of the input's dtype."""
+        return input_array(name, value, info)
 
     def _named(self, inputs: Inputs) -> dict[Edge, tuple[str, InputValue]]:
         graph = self._source_graph
@@ -373,9 +386,13 @@ def _input_info(graph: Graph, info: TensorInfo) -> ModelTensorInfo:
 _KINDS = {"f": "float32", "i": "int32", "u": "int32", "b": "bool", "c": "complex64"}
 
 
-def _input_array(name: str, value: InputValue, info: ModelTensorInfo) -> Array:
+def input_array(name: str, value: InputValue, info: ModelTensorInfo) -> Array:
     """``value`` as an array of the input's dtype. Lists and scalars have no dtype of their own and take the
-    model's; an array of another kind is refused, as its values would change meaning."""
+    model's; an array of another kind is refused, as its values would change meaning.
+
+    >>> input_array("x", [1, 2], ModelTensorInfo("x", (-1,), "float32"))
+    array([1., 2.], dtype=float32)
+    """
     try:
         array, dtype = host_array(value, None, info.dtype if info.dtype == "string" else None)
         if not info.dtype or dtype == info.dtype:

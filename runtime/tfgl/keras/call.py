@@ -18,13 +18,20 @@ Nested = Any  # a Tensor, or lists and dicts of them, as Keras passes them to la
 
 
 class Context:
-    """What holds for a whole graph: its builder, the version of Keras, the weights that stand in it already."""
+    """What holds for a whole graph: its builder, the version of Keras, the weights that stand in it already, and the
+    outputs of each call of each layer so far, by the layer's path."""
 
     def __init__(self, builder: Builder, keras3: bool) -> None:
-        """A context without weights."""
+        """A context without weights and calls."""
         self.builder = builder
         self.keras3 = keras3
         self.weights: dict[tuple[int, str], Tensor] = {}
+        self.calls: dict[str, list[list[Tensor]]] = {}
+
+    def called(self, node: LayerNode, outputs: list[Tensor]) -> list[Tensor]:
+        """The outputs, once they are noted as those of a call of ``node``."""
+        self.calls.setdefault(node.path, []).append(outputs)
+        return outputs
 
 
 def tensors_of(value: Nested) -> list[Tensor]:
@@ -92,7 +99,8 @@ class Call:
         lazy = not isinstance(given, np.ndarray) and str(getattr(given, "dtype", "")) in ("float32", "int32")
         array: Any = given if lazy else self.array(name)
         if shape is not None and not _fits(array.shape, shape):
-            raise ModelFormatError(f"{self}: weight {name!r} has shape {list(array.shape)}, expected {list(shape)}")
+            wanted = ", ".join("any" if size < 0 else str(size) for size in shape)
+            raise ModelFormatError(f"{self}: weight {name!r} has shape {list(array.shape)}, expected [{wanted}]")
         return self.constant(name, array)
 
     def constant(self, name: str, array: Array) -> Tensor:
@@ -129,6 +137,10 @@ class Call:
         if value != int(value):
             raise self.wrong(key, "an integer", value)
         return int(value)
+
+    def size(self, key: str) -> int:
+        """The size of an axis that the configuration states; -1 where it does not."""
+        return -1 if self.get(key) is None else self.integer(key)
 
     def integers(self, key: str, count: int | None = None, default: Any = None) -> list[int]:
         """A list of integers; one number stands for ``count`` of them."""
@@ -222,7 +234,7 @@ def call_layer(
         from .model import call_model
 
         with context.builder.scope(node.name):
-            return call_model(context, node, args)
+            return context.called(node, call_model(context, node, args))
     inputs = tensors_of(args)
     row = node.row
     if row is None:
@@ -241,10 +253,10 @@ def call_layer(
         # A configuration is data from strangers: whatever is odd in it must end as an error of this kind.
         raise ModelFormatError(f"{call}: its configuration does not fit its inputs or weights ({error})") from error
     outputs = [results] if isinstance(results, Tensor) else list(results)
-    if row.masking == "own":
-        return outputs
-    mask = inputs[0].mask if inputs and row.masking == "pass" else None
-    return [output.masked(mask) for output in outputs]
+    if row.masking != "own":
+        mask = inputs[0].mask if inputs and row.masking == "pass" else None
+        outputs = [output.masked(mask) for output in outputs]
+    return context.called(node, outputs)
 
 
 def _fits(shape: Sequence[int], expected: Sequence[int]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidArgumentError, ModelFormatError
@@ -25,6 +26,16 @@ from .configuration import (
     stored_dtype,
 )
 from .weights import Arrays, LayerNode
+
+
+@dataclass(frozen=True, slots=True)
+class KerasGraph:
+    """A Keras model as a graph, with its layers: ``root`` is the model, ``calls`` has the outputs of each call of each
+    layer by the layer's path."""
+
+    graph: Graph
+    root: LayerNode
+    calls: Mapping[str, Sequence[Sequence[Tensor]]]
 
 
 def graph_of_keras(
@@ -58,6 +69,26 @@ def graph_of_keras(
     >>> dict(graph.inputs)["d_input"].shape, list(graph.outputs)
     ((-1, 2), ['d'])
     """
+    return build_keras(
+        config, weights, keras_version=keras_version, output_names=output_names, input_shapes=input_shapes
+    ).graph
+
+
+def build_keras(
+    config: Mapping[str, Any],
+    weights: Mapping[str, Arrays] | Mapping[tuple[str, ...], Arrays],
+    *,
+    keras_version: str | None = None,
+    output_names: Sequence[str] | None = None,
+    input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+) -> KerasGraph:
+    """As `graph_of_keras`, with the layers beside the graph.
+
+    >>> layer = {"class_name": "Flatten", "config": {"name": "f", "batch_input_shape": [None, 2, 3]}}
+    >>> model = build_keras({"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}}, {})
+    >>> [tensor.shape for tensor in model.calls["m/f"][0]]
+    [(-1, 6)]
+    """
     try:
         return _graph(config, weights, is_keras3(config, keras_version), output_names, input_shapes or {})
     except RecursionError:
@@ -73,7 +104,7 @@ def _graph(
     keras3: bool,
     output_names: Sequence[str] | None,
     input_shapes: Mapping[str, Sequence[int | None]],
-) -> Graph:
+) -> KerasGraph:
     root = LayerNode(config)
     if not root.is_model:
         raise ModelFormatError(
@@ -96,7 +127,8 @@ def _graph(
         name: TensorInfo(f"{tensor.edge.node}:0", DataType(tensor.dtype), tensor.shape)
         for name, tensor in feeds.items()
     }
-    return builder.graph(Signature(inputs, {key: outputs[key] for key in keys}))
+    graph = builder.graph(Signature(inputs, {key: outputs[key] for key in keys}))
+    return KerasGraph(graph, root, context.calls)
 
 
 def call_model(context: Context, node: LayerNode, args: Nested) -> list[Tensor]:
@@ -115,6 +147,9 @@ def call_model(context: Context, node: LayerNode, args: Nested) -> list[Tensor]:
 
 def model_outputs(context: Context, node: LayerNode, feeds: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
     """The outputs of a model and the names of the layers (or the keys) that they are known by."""
+    for name, tensor in feeds.items():
+        if name in node.children:
+            context.called(node.children[name], [tensor])
     if node.class_name == "Sequential" or not _is_network(node):
         tensors = list(feeds.values())
         name = node.name

@@ -17,13 +17,13 @@ _CONTAINERS = ("layers", "layer_checkpoint_dependencies")
 
 
 def assign_by_name(
-    config: Config | None, groups: Mapping[str, Sequence[Named]], where: str
+    config: Config | None, groups: Mapping[str, Sequence[Named]], where: str, *, strict: bool = True
 ) -> dict[str, list[KerasWeight]]:
     """The weights of each layer of the outermost model, each with its layer's path and its variable.
 
     ``groups`` has the weights as the file lists them, by that layer's name; the group ``""`` may hold weights of
     any layer. Without a configuration the names alone decide. Raises ModelFormatError when a weight belongs to
-    no layer.
+    no layer; without ``strict`` it is left out.
 
     >>> import numpy as np
     >>> value = LazyArray((), np.dtype("float32"), lambda: np.zeros((), np.float32), "here")
@@ -41,6 +41,8 @@ def assign_by_name(
         for name, value in weights:
             leaf = _leaf_of(name, candidates, by_leaf)
             if leaf is None and config is not None:
+                if not strict:
+                    continue
                 raise ModelFormatError(
                     f"{where}: weight {name!r} belongs to no layer of the model; its layers are "
                     f"{_listed([layer_name(layer) for layer in config['config']['layers']])}"

@@ -1,4 +1,4 @@
-"""The graph of a Keras model as its files have it."""
+"""The graph of a Keras model, from what its files hold."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import ModelFormatError
-from ...ir.graph import Graph
-from ..model import graph_of_keras
+from ..model import KerasGraph, build_keras
 from .model import KerasModel
 
 
-def graph_of_model(model: KerasModel, input_shapes: Mapping[str, Sequence[int | None]] | None = None) -> Graph:
-    """The graph of a model, its weights as constants; ``input_shapes`` as `graph_of_keras` takes them.
+def build_model(model: KerasModel, input_shapes: Mapping[str, Sequence[int | None]] | None = None) -> KerasGraph:
+    """The graph and the layers of a model, its weights as constants; ``input_shapes`` as `graph_of_keras` takes them.
 
     Raises ModelFormatError for files without a configuration, UnsupportedOpError for layers that have no ops.
 
     >>> layer = {"class_name": "Flatten", "config": {"name": "f", "batch_input_shape": [None, 2, 3]}}
     >>> config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
-    >>> graph_of_model(KerasModel(config, {}, "here")).outputs["f"].shape
+    >>> build_model(KerasModel(config, {}, "here")).graph.outputs["f"].shape
     (-1, 6)
     """
     if model.config is None:
@@ -28,4 +27,4 @@ def graph_of_model(model: KerasModel, input_shapes: Mapping[str, Sequence[int | 
     weights: dict[str, Mapping[str, Any]] = {
         "/".join(path): dict(variables) for path, variables in model.layer_weights().items()
     }
-    return graph_of_keras(model.config, weights, keras_version=model.keras_version, input_shapes=input_shapes)
+    return build_keras(model.config, weights, keras_version=model.keras_version, input_shapes=input_shapes)

@@ -25,8 +25,8 @@ def read_tfjs_layers(source: Source) -> KerasModel:
     return keras_model_of(artifacts)
 
 
-def keras_model_of(artifacts: ModelArtifacts) -> KerasModel:
-    """The Keras model that a layers model's artifacts describe.
+def keras_model_of(artifacts: ModelArtifacts, *, strict: bool = True) -> KerasModel:
+    """The Keras model that a layers model's artifacts describe; without ``strict``, less what belongs to no layer.
 
     >>> dense = {"class_name": "Dense", "config": {"name": "d", "batch_input_shape": [None, 1], "use_bias": False}}
     >>> topology = {"class_name": "Sequential", "config": {"name": "s", "layers": [dense]}}
@@ -63,7 +63,7 @@ def keras_model_of(artifacts: ModelArtifacts) -> KerasModel:
         whole["training_config"] = training
     return KerasModel(
         config,
-        _assigned(config, own, where),
+        _assigned(config, own, where, strict),
         where,
         topology=whole,
         training_config=training,
@@ -75,13 +75,13 @@ def keras_model_of(artifacts: ModelArtifacts) -> KerasModel:
     )
 
 
-def _assigned(config: Config, weights: list[Named], where: str) -> dict[str, list[KerasWeight]]:
+def _assigned(config: Config, weights: list[Named], where: str, strict: bool) -> dict[str, list[KerasWeight]]:
     # The original converter leaves the weights of a .keras file under their paths in it.
     if weights and all("/vars/" in name for name, _ in weights):
         arrays = dict(weights)
         groups = {name[:end] for name in arrays for end in range(len(name)) if name[end] == "/"}
         return assign_by_path(config, arrays, groups, {}, where)
-    return assign_by_name(config, {"": weights}, where)
+    return assign_by_name(config, {"": weights}, where, strict=strict)
 
 
 def _held(value: Array, origin: str) -> LazyArray:

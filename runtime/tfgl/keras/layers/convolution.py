@@ -84,8 +84,15 @@ _ALONG_LAST = frozenset({"softmax", "log_softmax", "glu"})
 
 def _kernel_input(c: Call, x: Tensor, array: Any) -> int:
     """How many groups the channels of x are convolved in; ModelFormatError when the kernel does not fit."""
-    depth = array.shape[-2]
+    depth, count = array.shape[-2], c.x.rank - 2
     groups = c.integer("groups", 1)
+    taps = list(array.shape[-2 - count : -2])
+    wanted = taps if c.get("kernel_size") is None else c.integers("kernel_size", count)
+    if taps != wanted or c.size("filters") not in (-1, array.shape[-1]):
+        raise ModelFormatError(
+            f"{c}: the file's kernel has shape {list(array.shape)}, the configuration states {c.get('filters')} "
+            f"filters of size {wanted}"
+        )
     if x.shape[-1] not in (-1, depth * groups) or array.shape[-1] % groups:
         raise ModelFormatError(
             f"{c}: a kernel of shape {list(array.shape)} in {groups} groups does not fit {x.shape[-1]} channels"

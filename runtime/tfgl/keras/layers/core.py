@@ -34,7 +34,7 @@ def dense(c: Call) -> Tensor:
     x = c.x
     if x.rank < 2:
         raise ModelFormatError(f"{c} takes an input of rank 2 or more, got shape {list(x.shape)}")
-    kernel = c.weight("kernel", (x.shape[-1], -1))
+    kernel = c.weight("kernel", (x.shape[-1], c.size("units")))
     flat = c.b.reshape(x, [-1, kernel.shape[0]]) if x.rank > 2 else x
     result = c.b.matmul(flat, kernel)
     if c.has("bias"):
@@ -77,7 +77,7 @@ def einsum_dense(c: Call) -> Tensor:
 def embedding(c: Call) -> Tensor:
     """Rows of the table by index; with mask_zero, index 0 marks steps that do not count."""
     x = c.x
-    table = c.weight("embeddings", (-1, -1))
+    table = c.weight("embeddings", (c.size("input_dim"), c.size("output_dim")))
     indices = x if x.dtype == "int32" else c.b.cast(x, "int32")
     result = c.b.gather(table, indices)
     return result.masked(c.b.binary("NotEqual", x, 0) if c.flag("mask_zero") else None)
