@@ -12,6 +12,7 @@ import pytest
 
 from tensorflow_files import NUMBERS, block, table, tensor_bytes, write_bundle
 from tfgl.errors import ModelFormatError
+from tfgl.ir.lazy_array import block_axis
 from tfgl_converter.formats.protobuf_schema import message_class
 from tfgl_converter.formats.table_file import read_table, table_entries
 from tfgl_converter.formats.tensor_bundle import TensorBundle, _ordered, slice_key
@@ -44,6 +45,21 @@ def test_dtype(tmp_path: Path, dtype: str, shape: tuple[int, ...]) -> None:
     assert lazy.shape == shape and lazy.dtype == expected.dtype == read.dtype
     np.testing.assert_array_equal(read, expected)
     np.testing.assert_array_equal(np.asarray(lazy), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "bool", "int64"])
+@pytest.mark.parametrize("shape", [(7, 5), (1, 1, 9, 2), (6,)], ids=str)
+def test_blocks(tmp_path: Path, dtype: str, shape: tuple[int, ...]) -> None:
+    array = values(dtype, shape)
+    write_bundle(tmp_path / "v", {"a": array})
+    lazy = TensorBundle(tmp_path / "v").array("a")
+    blocks = list(lazy.blocks(1))
+    assert len(blocks) == max(shape) and {block.dtype for block in blocks} == {lazy.dtype}
+    np.testing.assert_array_equal(np.concatenate(blocks, block_axis(shape)), lazy.read())
+    data = next(tmp_path.glob("v.data*"))
+    data.write_bytes(bytes([data.read_bytes()[0] ^ 1]) + data.read_bytes()[1:])
+    with pytest.raises(ModelFormatError, match="checksum"):
+        list(lazy.blocks(1))
 
 
 @pytest.mark.parametrize("snappy", [False, True])

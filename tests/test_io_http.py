@@ -107,7 +107,7 @@ def test_every_dtype_arrives(site: Site, stream_weights: bool) -> None:
     example = every_dtype(20)
     heard: list[float] = []
     artifacts = read_artifacts(
-        site.add(example), stream_weights=stream_weights, on_progress=heard.append, memory_map=True
+        site.add(example), stream_weights=stream_weights, on_progress=heard.append, lazy_weights=True
     )
     assert_same_weights(artifacts.weights, example.weights)
     assert heard == sorted(heard) and heard[-1] == 1.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 
 from io_models import assert_same_weights, every_dtype, plain
 from tfgl.errors import InvalidArgumentError
-from tfgl.io import ModelArtifacts, read_artifacts, save_artifacts
+from tfgl.io import ModelArtifacts, dequantize, quantize, read_artifacts, save_artifacts
+from tfgl.ir.lazy_array import BLOCK_BYTES, LazyArray, scaled
 
 
 def model_json(folder: Path) -> dict[str, Any]:
@@ -99,6 +102,64 @@ def test_a_folder_that_exists_keeps_other_files(tmp_path: Path) -> None:
     save_artifacts(read_artifacts(tmp_path), tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["group1-shard1of1.bin", "index.html", "model.json"]
     assert_same_weights(read_artifacts(tmp_path).weights, example.weights)
+
+
+def test_being_stopped_at_any_point_leaves_a_whole_model_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ModelArtifacts("graph-model", {"node": []}, weights={"w": np.zeros(6, np.int32)})
+    second = ModelArtifacts("graph-model", {"node": []}, weights={"w": np.ones(4, np.int32)})
+    replace = os.replace
+    seen = set()
+    for stopped_at in range(8):
+        target = tmp_path / str(stopped_at)
+        save_artifacts(first, target, shard_bytes=4)
+        calls = iter(range(100))
+
+        def stopping(*paths: Any, calls: Any = calls, stopped_at: int = stopped_at) -> None:
+            if next(calls) == stopped_at:
+                raise KeyboardInterrupt
+            replace(*paths)
+
+        monkeypatch.setattr(os, "replace", stopping)
+        with suppress(KeyboardInterrupt):
+            save_artifacts(second, target, shard_bytes=4)
+        monkeypatch.setattr(os, "replace", replace)
+        if (target / "model.json").exists():
+            seen.add(tuple(read_artifacts(target).weights["w"]))
+        else:
+            seen.add(())
+    assert seen == {(), (1, 1, 1, 1)}
+
+
+def test_weights_in_files_are_read_a_block_at_a_time(tmp_path: Path) -> None:
+    values = np.linspace(-3, 5, 60_000_000 // 4, dtype=np.float32).reshape(-1, 100)
+    largest = 0
+
+    def blocks(rows: int) -> Iterator[Any]:
+        nonlocal largest
+        largest = max(largest, rows)
+        for start in range(0, len(values), rows):
+            yield values[start : start + rows]
+
+    def whole() -> Any:
+        raise AssertionError("read as a whole")
+
+    lazy: Any = LazyArray(values.shape, values.dtype, whole, "a file", blocks)
+    doubled: Any = scaled(lazy, np.full(100, 2.0))
+    wide: Any = lazy.mapped(lambda block: block.astype(np.float64), np.dtype(np.float64))
+    weights = {"a": lazy, "b": lazy, "doubled": doubled, "wide": wide}
+    errors: dict[str, float] = {}
+    save_artifacts(
+        ModelArtifacts("graph-model", {"node": []}, weights=weights), tmp_path / "m", quantization={"b": "uint8"},
+        on_quantized=lambda name, error: errors.update({name: max(error, errors.get(name, 0.0))}),
+    )  # fmt: skip
+    assert 0 < largest * 400 <= BLOCK_BYTES
+    again = read_artifacts(tmp_path / "m").weights
+    stored, how = quantize(values, "uint8")
+    for name, expected in {"a": values, "b": dequantize(stored, how), "doubled": 2 * values, "wide": values}.items():
+        np.testing.assert_array_equal(again[name], expected, err_msg=name)
+    assert errors == {"b": float(np.abs(values.astype(np.float64) - again["b"]).max())}
 
 
 def test_shard_like_files_without_a_model_stay(tmp_path: Path) -> None:

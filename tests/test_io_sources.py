@@ -12,13 +12,14 @@ import pytest
 from io_models import Example, assert_same_weights, every_dtype, plain
 from tfgl.errors import InvalidArgumentError, ModelFormatError
 from tfgl.io import ModelArtifacts, read_artifacts
+from tfgl.ir.lazy_array import LazyArray, block_axis
 
 
 @pytest.mark.parametrize("shard_bytes", [1, 7, 4096])
-@pytest.mark.parametrize("memory_map", [False, True])
-def test_every_dtype_is_decoded(tmp_path: Path, shard_bytes: int, memory_map: bool) -> None:
+@pytest.mark.parametrize("lazy_weights", [False, True])
+def test_every_dtype_is_decoded(tmp_path: Path, shard_bytes: int, lazy_weights: bool) -> None:
     example = every_dtype(shard_bytes)
-    artifacts = read_artifacts(example.write(tmp_path), memory_map=memory_map)
+    artifacts = read_artifacts(example.write(tmp_path), lazy_weights=lazy_weights)
     assert_same_weights(artifacts.weights, example.weights)
     assert [spec.name for spec in artifacts.weight_specs] == list(example.weights)
 
@@ -50,28 +51,22 @@ def test_weights_in_a_subfolder(tmp_path: Path) -> None:
     assert_same_weights(read_artifacts(example.write(tmp_path)).weights, example.weights)
 
 
-def test_memory_maps_are_read_only_and_only_taken_where_aligned(tmp_path: Path) -> None:
-    entries = [
-        {"name": "a", "shape": [4], "dtype": "float32"},
-        {"name": "b", "shape": [3], "dtype": "bool"},
-        {"name": "misaligned", "shape": [1], "dtype": "float32"},
-        {"name": "straddling", "shape": [2], "dtype": "int32"},
-        {"name": "c", "shape": [2], "dtype": "int32"},
-    ]
-    data = bytes(range(16)) + b"\1\0\1" + bytes(range(20))
-    example = Example(
-        {
-            "modelTopology": {"node": []},
-            "weightsManifest": [{"paths": ["1", "2", "3"], "weights": entries}],
-        },
-        {"1": data[:16], "2": data[16:27], "3": data[27:]},
-    )
-    mapped = read_artifacts(example.write(tmp_path), memory_map=True).weights
-    copied = read_artifacts(tmp_path).weights
-    assert_same_weights(mapped, copied)
-    assert all(value.flags.writeable for value in copied.values())
-    assert {name for name, value in mapped.items() if not value.flags.writeable} == {"a", "c"}
-    assert all(type(value) is np.ndarray for value in mapped.values())
+def test_lazy_weights_stay_in_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfgl.io.weights._LAZY_BYTES", 1)
+    example = every_dtype(5)
+    lazy = read_artifacts(example.write(tmp_path), lazy_weights=True).weights
+    assert {name for name, value in lazy.items() if not isinstance(value, LazyArray)} == {"texts", "nothing", "scalar"}
+    assert_same_weights({name: np.asarray(value) for name, value in lazy.items()}, example.weights)
+    for name, value in lazy.items():
+        if isinstance(value, LazyArray) and value.shape:
+            blocks = list(value.blocks(1))
+            assert all(block.dtype == value.dtype and block.shape[block_axis(value.shape)] == 1 for block in blocks)
+            joined = np.concatenate(blocks, block_axis(value.shape))
+            np.testing.assert_array_equal(joined, example.weights[name])
+    next(file for file in tmp_path.iterdir() if file.name != "model.json").unlink()
+    with pytest.raises(ModelFormatError, match="cannot be read: No such file"):
+        for value in lazy.values():
+            np.asarray(value)
 
 
 def test_without_weights_no_shard_is_needed(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def _keras_graph(job: _Job) -> None:
 def _graph_model(job: _Job) -> None:
     """A graph model again: sharded and quantised anew, its graph and metadata as they were."""
     job.progress("reading")
-    artifacts = read_artifacts(job.source, expected_format="graph-model")
+    artifacts = read_artifacts(job.source, expected_format="graph-model", lazy_weights=True)
     _write_tfjs(job, _with_metadata(artifacts, job.metadata), None)
 
 
@@ -227,11 +227,15 @@ def _write_tfjs(
     options, done = job.options, job.done
     quantized = _quantization_by_name(list(artifacts.weights), options.quantization)
     again = done.input_format == "tfjs_graph_model"
+    errors: dict[str, float] = {}
+
+    def on_quantized(name: str, error: float) -> None:
+        errors[name] = max(error, errors.get(name, 0.0))
 
     def check(folder: Path) -> None:
         job.progress("checking what was written")
         written, done.contents = read_back(folder, own=not again)
-        done.weights = weight_report(artifacts, written, quantized)
+        done.weights = weight_report(written, errors)
 
     job.progress("writing")
     stale = job.output / "conversion.json"
@@ -243,6 +247,7 @@ def _write_tfjs(
         weight_groups=groups,
         extra_files=extras,
         check=check,
+        on_quantized=on_quantized,
     )
     if "conversion.json" not in (extras or {}) and stale.exists():
         stale.unlink()  # of an earlier model

@@ -44,7 +44,7 @@ def read_back(folder: Path, *, own: bool = True) -> tuple[ModelArtifacts, Conten
     that it can be read. Raises ModelFormatError where they do not agree.
     """
     try:
-        artifacts = read_artifacts(folder, memory_map=True)
+        artifacts = read_artifacts(folder, lazy_weights=True)
         contents = _graph(artifacts, own) if artifacts.format == "graph-model" else _layers(artifacts)
     except TfglError as error:
         raise ModelFormatError(f"what was written does not read back: {error}; please report it") from error

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from tfgl.io import ModelArtifacts, QuantizedDType
+from tfgl.io import ModelArtifacts
 
 
 @dataclass(frozen=True)
@@ -34,19 +32,12 @@ class WeightReport:
     quantized: list[QuantizedWeight] = field(default_factory=list)
 
 
-def weight_report(
-    source: ModelArtifacts, written: ModelArtifacts, quantized: Mapping[str, QuantizedDType]
-) -> WeightReport:
-    """The report on ``written``, as it was read back, against the weights that went in."""
+def weight_report(written: ModelArtifacts, largest_errors: Mapping[str, float]) -> WeightReport:
+    """The report on ``written``, as it was read back; ``largest_errors`` is what quantising did to each weight."""
     entries = []
-    for name, dtype in quantized.items():
-        before, after = np.asarray(source.weights[name]), written.weights[name]
-        if before.dtype.kind != "f" or after.dtype != np.float32:
-            continue
-        moved = 0.0
-        if before.size:
-            with np.errstate(invalid="ignore", over="ignore"):
-                moved = float(np.nanmax(np.abs(before.astype(np.float64) - after), initial=0.0))
-        size = 1 if dtype == "uint8" else 2
-        entries.append(QuantizedWeight(name, dtype, 4 * before.size, size * before.size, moved))
+    for spec in written.weight_specs:
+        if spec.quantization is not None and spec.name in largest_errors:
+            size = spec.quantization.stored_dtype.itemsize * spec.size
+            error = largest_errors[spec.name]
+            entries.append(QuantizedWeight(spec.name, spec.quantization.dtype, 4 * spec.size, size, error))
     return WeightReport(len(written.weights), entries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -11,7 +12,7 @@ import numpy as np
 from tfgl.errors import ModelFormatError
 from tfgl.ir.attributes import decode_dtype
 from tfgl.ir.graph import AttrValue, DataType, FunctionName, Shape
-from tfgl.ir.lazy_array import Array, LazyArray
+from tfgl.ir.lazy_array import Array, LazyArray, block_axis
 
 from .message_file import MessageFile, read_bytes
 
@@ -142,7 +143,18 @@ def _from_content(
         return _decoded(np.frombuffer(content, np.uint8), stored, dtype, shape)
     path, offset = file.path, where[0]
     seen = np.dtype(np.float32) if dtype in _SMALL_FLOATS else stored.newbyteorder("=")
-    return LazyArray(shape, seen, lambda: _decoded(read_bytes(path, offset, length), stored, dtype, shape), place)
+    axis = block_axis(shape)
+    row_bytes = stored.itemsize * math.prod(shape[axis + 1 :])
+
+    def blocks(rows: int) -> Iterator[Array]:
+        for start in range(0, length, rows * row_bytes):
+            data = read_bytes(path, offset + start, min(rows * row_bytes, length - start))
+            yield _decoded(data, stored, dtype, (*shape[:axis], -1, *shape[axis + 1 :]))
+
+    return LazyArray(
+        shape, seen, lambda: _decoded(read_bytes(path, offset, length), stored, dtype, shape), place,
+        blocks if length else None,
+    )  # fmt: skip
 
 
 def _decoded(data: Array, stored: np.dtype[Any], dtype: str, shape: Shape) -> Array:

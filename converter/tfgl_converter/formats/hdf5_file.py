@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from tfgl.errors import ModelFormatError
-from tfgl.ir.lazy_array import LazyArray
+from tfgl.ir.lazy_array import LazyArray, block_axis
 
 Array = np.ndarray[Any, Any]
 
@@ -158,15 +158,22 @@ class Hdf5File:
         size = int(np.prod(shape, dtype=object)) * dataset.dtype.itemsize
         if size > _UNSUSPICIOUS_BYTES and size > max(stored, 1) * _MAX_EXPANSION:
             raise ValueError(f"{stored} bytes of the file claim to be {size} bytes of values; the file is damaged")
-        return LazyArray(tuple(int(n) for n in shape), dtype, lambda: self._read(path, shape), f"{self.where}:{path}")
+        extents = tuple(int(n) for n in shape)
 
-    def _read(self, path: str, shape: tuple[int, ...]) -> Array:
+        def blocks(rows: int) -> Iterator[Array]:
+            axis = block_axis(extents)
+            for start in range(0, extents[axis], rows):
+                yield self._read(path, (*(slice(None),) * axis, slice(start, min(start + rows, extents[axis]))))
+
+        return LazyArray(extents, dtype, lambda: self._read(path, ()), f"{self.where}:{path}", blocks)
+
+    def _read(self, path: str, part: tuple[slice, ...]) -> Array:
         with self._reading(path):
             dataset = self._get(path)
+            values = np.asarray(dataset[part])
             if dataset.dtype.kind == "V":
-                bits = np.frombuffer(dataset[()].tobytes(), "<u2").astype(np.uint32) << np.uint32(16)
-                return bits.view(np.float32).reshape(shape)
-            values = np.asarray(dataset[()])
+                bits = np.frombuffer(values.tobytes(), "<u2").astype(np.uint32) << np.uint32(16)
+                return bits.view(np.float32).reshape(values.shape)
             if dataset.dtype.kind == "f" and dataset.dtype.itemsize == 2 and dataset.dtype != np.float16:
                 values = values.astype(np.float32)
             return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +15,7 @@ from google.protobuf.message import DecodeError
 from tfgl.errors import ModelFormatError
 from tfgl.ir.attributes import decode_dtype
 from tfgl.ir.graph import DataType
-from tfgl.ir.lazy_array import Array, LazyArray
+from tfgl.ir.lazy_array import Array, LazyArray, block_axis
 
 from .checksum import extend, masked
 from .protobuf_schema import message_class
@@ -103,7 +104,16 @@ class TensorBundle:
         wanted = _window(tuple(extents), shape, place) if extents else tuple(slice(0, size) for size in shape)
         part = tuple(window.stop - window.start for window in wanted)
         seen = np.dtype(object) if dtype == "string" else np.dtype(np.float32 if dtype in _WIDENED else _STORED[dtype])
-        return LazyArray(part, seen, lambda: self._read(key, entry, shape, dtype, wanted), place)
+        blocks = None
+        if dtype != "string" and not entry.slices and part == shape:
+            row_shape = shape[block_axis(shape) + 1 :]
+
+            def blocks(rows: int) -> Iterator[Array]:
+                axis = block_axis(shape)
+                for data in self._entry_bytes(entry, shape, dtype, place, rows * math.prod(row_shape)):
+                    yield self._decoded(data, (*shape[:axis], -1, *row_shape), dtype)
+
+        return LazyArray(part, seen, lambda: self._read(key, entry, shape, dtype, wanted), place, blocks)
 
     def message(self, key: str, name: str) -> Any:
         """The protobuf message ``name`` that string tensor ``key`` holds."""
@@ -179,6 +189,15 @@ class TensorBundle:
         return self.prefix.with_name(f"{self.prefix.name}.data-{shard:05d}-of-{self._shards:05d}")
 
     def _read_entry(self, entry: Any, shape: tuple[int, ...], dtype: str, place: str) -> Array:
+        if dtype == "string":
+            with self._opened(entry, place) as file:
+                return _read_strings(file, entry, shape, place)
+        parts = list(self._entry_bytes(entry, shape, dtype, place, math.prod(shape)))
+        return self._decoded(parts[0] if parts else np.empty(0, np.uint8), shape, dtype)
+
+    @contextmanager
+    def _opened(self, entry: Any, place: str) -> Iterator[BinaryIO]:
+        """The data file of an entry, at the entry's first byte."""
         if not 0 <= entry.shard_id < self._shards:
             raise ModelFormatError(f"{place}: data file {entry.shard_id} of {self._shards}; the index is damaged")
         path = self._data_file(entry.shard_id)
@@ -191,31 +210,36 @@ class TensorBundle:
                         "the file was cut off, copy the model again"
                     )
                 file.seek(entry.offset)
-                if dtype == "string":
-                    return _read_strings(file, entry, shape, place)
-                return self._read_numbers(file, entry, shape, dtype, place)
+                yield file
         except OSError as error:
             raise ModelFormatError(f"{place}: {path}: {error.strerror or error}") from None
 
-    def _read_numbers(self, file: BinaryIO, entry: Any, shape: tuple[int, ...], dtype: str, place: str) -> Array:
+    def _entry_bytes(
+        self, entry: Any, shape: tuple[int, ...], dtype: str, place: str, most_elements: int
+    ) -> Iterator[Array]:
+        """The bytes of an entry of numbers, ``most_elements`` elements at a time; then its checksum is compared."""
         stored = _STORED[dtype]
         if math.prod(shape) * stored.itemsize != entry.size:
             raise ModelFormatError(f"{place}: {dtype} of shape {list(shape)} does not fit {entry.size} bytes")
-        data = np.empty(entry.size, np.uint8)
         crc = at = 0
-        while at < entry.size:
-            chunk = file.read(min(_CHUNK_BYTES, entry.size - at))
-            if not chunk:
-                raise ModelFormatError(f"{place}: {file.name} ended early")
-            crc = extend(crc, chunk)
-            data[at : at + len(chunk)] = np.frombuffer(chunk, np.uint8)
-            at += len(chunk)
+        with self._opened(entry, place) as file:
+            while at < entry.size:
+                data = np.empty(min(most_elements * stored.itemsize, entry.size - at), np.uint8)
+                for start in range(0, data.size, _CHUNK_BYTES):
+                    chunk = data[start : start + _CHUNK_BYTES].data
+                    if file.readinto(chunk) != chunk.nbytes:  # type: ignore[attr-defined]
+                        raise ModelFormatError(f"{place}: {file.name} ended early")
+                    crc = extend(crc, bytes(chunk))
+                at += data.size
+                yield data
         _check(crc, entry, place)
+
+    def _decoded(self, data: Array, shape: tuple[int, ...], dtype: str) -> Array:
         if dtype == "bool":
             # Any byte but 0 is true; NumPy expects 0 and 1.
             truth: Array = (data != 0).reshape(shape)
             return truth
-        values: Array = data.view(stored).reshape(shape)
+        values: Array = data.view(_STORED[dtype]).reshape(shape)
         if self._big_endian:
             values = values.byteswap()
         return values.astype(np.float32) if dtype in _WIDENED else values

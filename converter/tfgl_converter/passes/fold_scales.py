@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from tfgl.ir.graph import AttrValue, Edge, Graph, Node
+from tfgl.ir.lazy_array import scaled
 
 from .editing import Array, Editor, reader_counts, sole_reader
 from .rewriting import PassContext, Rewritten
@@ -89,15 +90,15 @@ def _fold(node: Node, product: Node, bias: Node | None, factor: Array, graph: Gr
         offset = np.broadcast_to(operand.astype(np.float64).reshape(-1), (channels,)) * scale
         if bias.op == "Sub":
             offset = -offset
-    weights = (np.asarray(kernel).astype(np.float64) * scale.reshape(shape)).astype(np.float32)
+    weights = scaled(kernel, scale.reshape(shape))
     filter_edge = editor.constant(f"{product.name}/scaled_weights", weights)
-    scaled = dataclasses.replace(product, inputs=(product.inputs[0], filter_edge))
+    moved_product = dataclasses.replace(product, inputs=(product.inputs[0], filter_edge))
     if offset is None:
         # The product moves to the name of the factor, which readers and signatures know.
         editor.remove(product.name)
-        editor.put(dataclasses.replace(scaled, name=node.name))
+        editor.put(dataclasses.replace(moved_product, name=node.name))
         return True
-    editor.put(scaled)
+    editor.put(moved_product)
     assert bias is not None
     editor.remove(bias.name)
     moved = editor.constant(f"{node.name}/scaled_bias", offset.astype(np.float32))

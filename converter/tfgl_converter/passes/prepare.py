@@ -41,7 +41,7 @@ def _prepared(value: Any, name: str) -> Any:
     if value.dtype in _HELD:
         return value
     wanted = np.dtype(np.complex64 if value.dtype.kind == "c" else np.float32 if value.dtype.kind == "f" else np.int32)
-    return LazyArray(value.shape, wanted, lambda: _stored(value.read(), name), value.origin)
+    return value.mapped(lambda block: _stored(block, name), wanted)
 
 
 def _stored(array: Array, name: str) -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InvalidArgumentError, ModelFormatError
 from ..ir.attributes import expect
+from ..ir.lazy_array import LazyArray, blocks_of
 
 Array = np.ndarray[Any, Any]
 QuantizedDType = Literal["uint8", "uint16", "float16"]
@@ -148,52 +149,71 @@ def quantize(values: Array, dtype: QuantizedDType) -> tuple[Array, Quantization]
     >>> stored, round(how.scale, 6), how.minimum
     (array([  0, 100, 255], dtype=uint8), 0.01, 0.0)
     """
+    how = quantization_of(values, dtype)
+    return quantized(values, how), how
+
+
+def quantization_of(values: Array | LazyArray, dtype: QuantizedDType) -> Quantization:
+    """How ``values`` (float32) are stored as ``dtype``; of values in a file only a block is in memory at a time.
+
+    Raises as `quantize` does.
+
+    >>> quantization_of(np.array([-1.0, 1.0], np.float32), "float16")
+    Quantization(dtype='float16', scale=1.0, minimum=0.0)
+    """
     if dtype not in _STORED:
         raise InvalidArgumentError(f"cannot quantise to {dtype!r}; expected one of {', '.join(_STORED)}")
     if values.dtype != np.float32:
         raise InvalidArgumentError(f"only float32 weights are quantised, got {values.dtype}")
-    if dtype == "float16":
-        with np.errstate(over="ignore"):
-            return values.astype(np.float16), Quantization("float16")
-    if values.size == 0:
-        return values.astype(_STORED[dtype]), Quantization(dtype)
-    low, high = float(values.min()), float(values.max())
+    if dtype == "float16" or values.size == 0:
+        return Quantization(dtype)
+    # NaN in a block stays NaN here, which Python's own min and max would lose.
+    ends = np.array([(block.min(), block.max()) for block in blocks_of(values)], np.float64)
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InvalidArgumentError(
             f"cannot quantise to {dtype}: the values hold NaN or infinities; leave this weight unquantised"
         )
     if low == high:
-        return np.zeros(values.shape, _STORED[dtype]), Quantization(dtype, 1.0, low)
-    steps = _STEPS[dtype]
-    scale = (high - low) / steps
+        return Quantization(dtype, 1.0, low)
+    scale = (high - low) / _STEPS[dtype]
     if low <= 0 <= high:
         # Python rounds halves to even, as the converter's numpy.round does.
         low = -round(-low / scale) * scale
-        high = steps * scale + low
-    wide = values.astype(np.float64)
-    stored = np.round((np.clip(wide, low, high) - low) / scale)
-    return stored.astype(_STORED[dtype]), Quantization(dtype, scale, low)
+    return Quantization(dtype, scale, low)
 
 
-def quantize_exactly(values: Array, quantization: Quantization) -> Array | None:
-    """What was stored before dequantisation gave ``values``; None when they are not its values (any more).
+def quantized(values: Array, how: Quantization) -> Array:
+    """``values`` (finite, float32 or int32) in the dtype that ``how`` stores.
 
-    >>> how = Quantization("uint8", 0.5, -1.0)
-    >>> quantize_exactly(np.array([-1, 126.5], np.float32), how)
+    >>> quantized(np.array([-1, 126.5], np.float32), Quantization("uint8", 0.5, -1.0))
     array([  0, 255], dtype=uint8)
     """
-    stored: Array
-    if quantization.dtype == "float16":
+    if how.dtype == "float16":
         with np.errstate(over="ignore"):
-            stored = values.astype(np.float16)
-    else:
-        if quantization.scale == 0.0 or not np.all(np.isfinite(values)):
-            return None
-        steps = np.round((values.astype(np.float64) - quantization.minimum) / quantization.scale)
-        stored = np.clip(steps, 0, _STEPS[quantization.dtype]).astype(quantization.stored_dtype)
+            return values.astype(np.float16)
+    high = _STEPS[how.dtype] * how.scale + how.minimum
+    steps = np.clip(values.astype(np.float64), how.minimum, high) - how.minimum
+    return np.round(steps / how.scale).astype(how.stored_dtype)
+
+
+def stores_exactly(values: Array | LazyArray, how: Quantization) -> bool:
+    """Whether ``values`` are what dequantising gave, so that storing them again loses nothing.
+
+    >>> how = Quantization("uint8", 0.5, -1.0)
+    >>> stores_exactly(np.array([-1, 126.5], np.float32), how), stores_exactly(np.array([0.1], np.float32), how)
+    (True, False)
+    """
+    if how.scale == 0.0:
+        return False
     dtype = "int32" if values.dtype == np.int32 else "float32"
-    same = np.array_equal(dequantize(stored, quantization, dtype), values, equal_nan=dtype == "float32")
-    return stored if same else None
+    for block in blocks_of(values):
+        if how.dtype != "float16" and not np.all(np.isfinite(block)):
+            return False
+        again = dequantize(quantized(block, how), how, dtype)
+        if not np.array_equal(again, block, equal_nan=dtype == "float32"):
+            return False
+    return True
 
 
 def quantization_by_name(

@@ -8,16 +8,18 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 
 from ..errors import InvalidArgumentError
+from ..ir.lazy_array import LazyArray
 from .artifacts import ModelArtifacts
 from .http import is_url
 from .manifest import WeightSpec
-from .quantization import Quantization, QuantizedDType, quantize, quantize_exactly
+from .quantization import Quantization, QuantizedDType, quantization_of, stores_exactly
 from .source import path_of
 from .weights import encode_weight, storable
 
@@ -44,6 +46,7 @@ def save_artifacts(
     weight_groups: Sequence[Sequence[str]] | None = None,
     extra_files: Mapping[str, bytes] | None = None,
     check: Callable[[Path], object] | None = None,
+    on_quantized: Callable[[str, float], None] | None = None,
 ) -> Any:
     """Write ``artifacts`` into a folder; the path of its model.json, or what ``target.save`` returns.
 
@@ -51,11 +54,12 @@ def save_artifacts(
     the weights to quantise (see quantization_by_name); weights that were read quantised and are unchanged
     are stored so again, without loss. ``weight_groups`` partitions the weight names (one group by
     default). ``extra_files`` are written beside model.json. ``check`` is called with the folder that holds all of
-    it, before it takes its place; what it raises is raised, and nothing appears.
+    it, before it takes its place; what it raises is raised, and nothing appears. ``on_quantized`` hears name and
+    largest error of parts of quantised weights. Weights that are LazyArray are read a block at a time.
 
     A new folder is written under a temporary name beside ``target`` and renamed. In a folder that exists,
-    files replace their namesakes one by one, model.json last, then shards of an earlier model go; other
-    files stay.
+    model.json goes first, files replace their namesakes one by one, the new model.json last, then shards of an
+    earlier model go; other files stay.
 
     Raises InvalidArgumentError for values that the format cannot hold, before anything appears at ``target``;
     OSError when the disk refuses.
@@ -90,7 +94,7 @@ def save_artifacts(
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
     try:
         manifest = [
-            _write_group(artifacts, names, quantization or {}, scratch, number, shard_bytes)
+            _write_group(artifacts, names, quantization or {}, scratch, number, shard_bytes, on_quantized)
             for number, names in enumerate(groups, start=1)
         ]
         for name, data in extras.items():
@@ -117,8 +121,9 @@ def _write_group(
     folder: Path,
     number: int,
     shard_bytes: int,
+    on_quantized: Callable[[str, float], None] | None,
 ) -> dict[str, Any]:
-    """Write a group's shards, one weight at a time; its entry in the manifest."""
+    """Write a group's shards, a block of a weight at a time; its entry in the manifest."""
     known = {spec.name: spec for spec in artifacts.weight_specs}
     writer = _ShardWriter(folder, number, shard_bytes)
     entries: list[dict[str, Any]] = []
@@ -126,30 +131,34 @@ def _write_group(
         for name in names:
             value = storable(artifacts.weights[name], f"weight {name!r}")
             earlier = known.get(name)
-            how, stored = _quantized(name, value, quantization.get(name), earlier)
-            spec, data = encode_weight(name, value, how, stored, earlier.group if earlier else None)
+            how = _quantization(name, value, quantization.get(name), earlier)
+            heard = None if on_quantized is None or how is None else partial(on_quantized, name)
+            spec, pieces = encode_weight(name, value, how, earlier.group if earlier else None, heard)
             entries.append(spec.to_json())
-            writer.write(data())
+            for piece in pieces:
+                writer.write(piece)
     finally:
         writer.close()
     return {"paths": writer.name_files(), "weights": entries}
 
 
-def _quantized(
-    name: str, value: Array, wanted: QuantizedDType | None, spec: WeightSpec | None
-) -> tuple[Quantization | None, Array | None]:
+def _quantization(
+    name: str, value: Array | LazyArray, wanted: QuantizedDType | None, spec: WeightSpec | None
+) -> Quantization | None:
     earlier = spec.quantization if spec is not None else None
-    if earlier is not None and wanted in (None, earlier.dtype) and value.dtype in (np.float32, np.int32):
-        stored = quantize_exactly(value, earlier)
-        if stored is not None:
-            return earlier, stored
+    if (
+        earlier is not None
+        and wanted in (None, earlier.dtype)
+        and value.dtype in (np.float32, np.int32)
+        and stores_exactly(value, earlier)
+    ):
+        return earlier
     if wanted is None or value.dtype != np.float32:
-        return None, None
+        return None
     try:
-        stored, how = quantize(value, wanted)
+        return quantization_of(value, wanted)
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"weight {name!r}: {error}") from None
-    return how, stored
 
 
 class _ShardWriter:
@@ -227,6 +236,8 @@ def _checked_extra(name: str) -> str:
 def _replace_files(scratch: Path, folder: Path) -> None:
     fresh = sorted(file.name for file in scratch.iterdir())
     stale = _earlier_shards(folder) - set(fresh)
+    # From here to the last line there is no model: who is stopped between leaves none, rather than old and new mixed.
+    (folder / "model.json").unlink(missing_ok=True)
     for name in sorted(fresh, key=lambda name: name == "model.json"):
         os.replace(scratch / name, folder / name)
     for name in stale:

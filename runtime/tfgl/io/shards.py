@@ -9,7 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+import numpy as np
+
 from ..errors import ModelFormatError, TfglError
+
+Array = np.ndarray[Any, Any]
 
 # Memory is taken at this pace while a stream has not said how long it is.
 _PIECE = 1 << 20
@@ -36,6 +40,44 @@ class Shard:
     size: int | None
     open: Callable[[], OpenShard]
     path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a local file."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+def read_regions(regions: Sequence[Region], start: int, length: int, what: str) -> Array:
+    """``length`` bytes (uint8) from ``start`` on of what ``regions`` hold together.
+
+    Raises ModelFormatError, which names ``what``, when a file is gone or has become shorter.
+    """
+    data = np.empty(length, np.uint8)
+    done = 0
+    for region in regions:
+        if done == length:
+            break
+        if start >= region.length:
+            start -= region.length
+            continue
+        view = data.data[done : done + region.length - start]
+        try:
+            with region.path.open("rb", buffering=0) as file:
+                file.seek(region.offset + start)
+                while view:
+                    count = file.readinto(view)
+                    if not count:
+                        raise ModelFormatError(f"{what}: {region.path} ended early; it was changed while it was read")
+                    view = view[count:]
+                    done += count
+        except OSError as error:
+            raise ModelFormatError(f"{what}: {region.path} cannot be read: {error.strerror or error}") from None
+        start = 0
+    return data
 
 
 def file_shard(path: Path, name: str, where: str) -> Shard:
@@ -174,21 +216,26 @@ class ShardStream:
         if self.remaining is not None and count > self.remaining:
             self._refuse_short(count, self.remaining, what)
 
-    def region(self, count: int, alignment: int) -> tuple[Path, int] | None:
-        """File and offset of the next ``count`` bytes, then skipped, when one file holds them aligned."""
-        if self._open is not None and self._offset == self._shards[self._index].size:
-            self._close()
-        if self._open is None and not self._advance():
+    def regions(self, count: int) -> list[Region] | None:
+        """Where the next ``count`` bytes lie, which are then skipped; None when not all shards are local files."""
+        if any(shard.path is None or shard.size is None for shard in self._shards):
             return None
-        shard = self._shards[self._index]
-        end = self._offset + count
-        if shard.path is None or shard.size is None or not count or end > shard.size or self._offset % alignment:
-            return None
-        start = self._offset
-        self._count(count)
-        if self._open is not None:
-            self._open.skip(count)
-        return shard.path, start
+        self.require(count, "a weight")
+        found: list[Region] = []
+        while count:
+            if self._open is None:
+                self._advance()
+            shard = self._shards[self._index]
+            assert self._open is not None and shard.path is not None and shard.size is not None
+            length = min(count, shard.size - self._offset)
+            if length:
+                found.append(Region(shard.path, self._offset, length))
+                self._open.skip(length)
+                self._count(length)
+                count -= length
+            else:
+                self._close()
+        return found
 
     def finish(self, expected: int) -> None:
         """Raise ModelFormatError when bytes are left over; ``expected`` is what the weights took."""

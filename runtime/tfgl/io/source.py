@@ -54,7 +54,7 @@ class _Options:
     weight_url_converter: Callable[[str], str | os.PathLike[str]] | None = None
     headers: Mapping[str, str] | None = None
     stream_weights: bool = False
-    memory_map: bool = False
+    lazy_weights: bool = False
     timeout_s: float = 30.0
     max_bytes: int = DEFAULT_MAX_BYTES
     expected_format: ModelFormat | None = None
@@ -80,7 +80,7 @@ def read_artifacts(
     headers: Mapping[str, str] | None = None,
     from_tf_hub: bool = False,
     stream_weights: bool = False,
-    memory_map: bool = False,
+    lazy_weights: bool = False,
     timeout_s: float = 30.0,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> ModelArtifacts:
@@ -98,8 +98,8 @@ def read_artifacts(
     - ``headers`` go with every request. ``from_tf_hub`` appends ``/model.json?tfjs-format=file``.
     - ``stream_weights`` decodes weights while they are downloaded, one shard at a time; by default shards are
       fetched four at a time into a temporary folder.
-    - ``memory_map``: unquantised float32 and int32 weights of local files become read-only maps. The files
-      must then not be changed while the weights are in use.
+    - ``lazy_weights``: large weights of local files come as LazyArray, whose values are read when they are asked
+      for. The files must not be changed until then.
     - ``timeout_s`` is how long a server may stay silent, ``max_bytes`` what all weights may weigh in the
       files.
 
@@ -119,7 +119,7 @@ def read_artifacts(
         weight_url_converter=weight_url_converter,
         headers=headers,
         stream_weights=stream_weights,
-        memory_map=memory_map,
+        lazy_weights=lazy_weights,
         timeout_s=timeout_s,
         max_bytes=max_bytes,
         expected_format=expected_format,
@@ -247,7 +247,7 @@ def _assemble(
     for group, parts in zip(groups, located, strict=True):
         limit = options.max_bytes if group.exact_bytes is None else group.exact_bytes
         with _opened(parts, group, limit, where, options, progress) as stream:
-            decoded = decode_weights(group.specs, stream, memory_map=options.memory_map)
+            decoded = decode_weights(group.specs, stream, lazy=options.lazy_weights)
             artifacts.weights.update(_reported(decoded, progress))
     progress.finish()
     return artifacts

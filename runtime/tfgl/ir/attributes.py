@@ -6,13 +6,14 @@ import base64
 import binascii
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from ..dtypes import NUMPY, dtype_of
 from ..errors import InvalidArgumentError, ModelFormatError
 from .graph import AttrValue, DataType, FunctionName, Shape
+from .lazy_array import LazyArray
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
@@ -356,16 +357,23 @@ def _unsigned(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(f"u{dtype.itemsize}")
 
 
-def stored_array(array: Array, place: str) -> Array:
+def stored_array(array: Array | LazyArray, place: str) -> Array:
     """``array`` in the run-time dtype that holds its values: int64 as int32 (wrapping), float64 as float32.
+
+    A LazyArray of numbers stays one.
 
     >>> stored_array(np.array([1, 2], np.int64), "weight").dtype
     dtype('int32')
     """
+    in_file = array if isinstance(array, LazyArray) and array.dtype.kind not in "OSU" else None
+    array = np.asarray(array) if in_file is None else np.empty(0, array.dtype)
     try:
-        wanted = NUMPY[dtype_of(np.asarray(array))]
+        wanted = NUMPY[dtype_of(array)]
     except InvalidArgumentError as error:
         raise ModelFormatError(f"{place}: {error}") from None
+    if in_file is not None:
+        same = in_file.dtype == wanted
+        return cast(Array, in_file if same else in_file.mapped(lambda block: stored_array(block, place), wanted))
     if array.dtype == wanted:
         return array
     if wanted.kind == "O":

@@ -107,7 +107,7 @@ def graph_from_json(
         array.nbytes
         for part in (constants, *(function.graph.constants for function in functions.values()))
         for array in part.values()
-        if array.size > 1 and not any(array.strides)
+        if isinstance(array, np.ndarray) and array.size > 1 and not any(array.strides)
     )
     if expanded > _MOST_EXPANDED_BYTES:
         raise ModelFormatError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Edge, Graph, Node, unused_name
+from ..lazy_array import LazyArray, scaled
 from .readers import reader_counts, sole_source
 
 Array = np.ndarray[Any, Any]
@@ -31,7 +32,7 @@ def fold_batch_norms(graph: Graph, protected: Collection[str] = ()) -> tuple[Gra
         if found is None:
             continue
         convolution, bias = found
-        kernel = np.asarray(constants[convolution.inputs[1].node])
+        kernel = constants[convolution.inputs[1].node]
         vectors = [np.asarray(constants[edge.node]) for edge in norm.inputs[1:5]]
         if bias is not None:
             vectors.append(np.asarray(constants[bias.inputs[1].node]))
@@ -45,8 +46,8 @@ def fold_batch_norms(graph: Graph, protected: Collection[str] = ()) -> tuple[Gra
         # A variance below zero gives NaN here as it does at run time.
         with np.errstate(all="ignore"):
             scale = gamma / np.sqrt(variance + (float(epsilon) if isinstance(epsilon, (int, float)) else 1e-4))
-            weights = kernel.astype(np.float64) * (scale.reshape(kernel.shape[2:]) if depthwise else scale)
-            offset = beta + ((shift[0] if shift else 0.0) - mean) * scale
+            weights = scaled(kernel, scale.reshape(kernel.shape[2:]) if depthwise else scale)
+            offset = (beta + ((shift[0] if shift else 0.0) - mean) * scale).astype(np.float32)
         inputs = (convolution.inputs[0], _constant(nodes, constants, f"{convolution.name}/folded_filter", weights))
         # Under a name of its own: what the caller fetches as the convolution's is not scaled.
         name = unused_name(f"{convolution.name}/folded", nodes)
@@ -86,9 +87,8 @@ def _convolution_before(
     return before, bias
 
 
-def _constant(nodes: dict[str, Node], constants: dict[str, Array], wanted: str, value: Array) -> Edge:
+def _constant(nodes: dict[str, Node], constants: dict[str, Any], wanted: str, value: Array | LazyArray) -> Edge:
     name = unused_name(wanted, nodes)
-    with np.errstate(over="ignore"):
-        constants[name] = value.astype(np.float32)
+    constants[name] = value
     nodes[name] = Node(name, "Const")
     return Edge(name)

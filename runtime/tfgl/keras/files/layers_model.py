@@ -21,7 +21,7 @@ def read_tfjs_layers(source: Source) -> KerasModel:
 
     Raises ModelFormatError when it is damaged or no layers model.
     """
-    artifacts = read_artifacts(source, expected_format="layers-model", memory_map=True)
+    artifacts = read_artifacts(source, expected_format="layers-model", lazy_weights=True)
     return keras_model_of(artifacts)
 
 
@@ -84,7 +84,9 @@ def _assigned(config: Config, weights: list[Named], where: str, strict: bool) ->
     return assign_by_name(config, {"": weights}, where, strict=strict)
 
 
-def _held(value: Array, origin: str) -> LazyArray:
+def _held(value: Array | LazyArray, origin: str) -> LazyArray:
+    if isinstance(value, LazyArray):
+        return value
     return LazyArray(tuple(value.shape), value.dtype, lambda: value, origin)
 
 
