@@ -52,7 +52,8 @@ class Trace:
         self.draws: list[Draw] = []
         self.done = 0
         self.fused = 0  # draws that were merged into others, or read by none
-        self.reads = 0  # device values that the host asked for in the middle
+        self.reads = 0  # values of inputs and draws that the host asked for in the middle
+        self.inputs: frozenset[int] = frozenset()  # identities of the buffers that the next run may fill otherwise
         self.deferred: list[Buffer] = []
 
 
@@ -230,7 +231,7 @@ class Engine:
     def read(self, buffer: Buffer, size: int) -> npt.NDArray[Any]:
         """The first ``size`` elements of a flat buffer; executes what a trace holds back."""
         self.device.check()
-        if buffer.texture is None and self._trace is not None:
+        if self._trace is not None and (buffer.texture is None or id(buffer) in self._trace.inputs):
             self._trace.reads += 1
             self.flush()
         texture = buffer.texture

@@ -160,6 +160,7 @@ class Executor:
         stand_ins = {identity: _Fed(feeds[edge], edge, hosts) for identity, edge in fed.items()}
         run = _Run(self, self.plan(tuple(feeds), fetches), stand_ins)
         with engine.tracing() as trace:
+            trace.inputs = frozenset(fed)
             results = run.execute(aliases, fetches)
             buffers: list[Buffer] = []
             found = [_buffers(result, buffers) for result in results]
@@ -433,6 +434,9 @@ class _GraphCall(Call):
 
     def host(self, i: int) -> Array:
         return self._run.host(self._tensors[i])
+
+    def data(self, i: int) -> Array:
+        return self._tensors[i].numpy()
 
     def constant(self, array: Array) -> Value:
         return self._run.engine.tensor(array)

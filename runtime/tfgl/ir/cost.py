@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import InvalidArgumentError
+
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Sequence[Shape]]
 
@@ -186,3 +188,18 @@ _PRODUCTS: dict[str, Callable[[Shapes, Mapping[str, Any]], tuple[int, int]]] = {
     "AvgPool3D": _pool,
     "MaxPool3D": _pool,
 }
+
+
+# What a kernel on the host may make when values in the model, not shapes, say how much.
+_MOST_ON_HOST = 1 << 26
+
+
+def check_count(count: int, what: str) -> None:
+    """Raise InvalidArgumentError when ``count`` elements are more than a kernel on the host may make.
+
+    >>> check_count(1 << 40, "rows")
+    Traceback (most recent call last):
+    tfgl.errors.InvalidArgumentError: 1099511627776 rows are more than the 67108864 that are allowed here
+    """
+    if count > _MOST_ON_HOST:
+        raise InvalidArgumentError(f"{count} {what} are more than the {_MOST_ON_HOST} that are allowed here")

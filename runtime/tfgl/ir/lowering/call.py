@@ -48,6 +48,10 @@ class Call(ABC):
     def host(self, i: int) -> Array:
         """The value of input ``i`` on the host, for axes, shapes, sizes and the like."""
 
+    def data(self, i: int) -> Array:
+        """The value of input ``i`` on the host, for ops that compute there: what follows is not recorded."""
+        return self.host(i)
+
     @abstractmethod
     def constant(self, array: Array) -> Value:
         """A value that holds ``array``."""
@@ -85,6 +89,13 @@ class Call(ABC):
         if not isinstance(value, bytes):
             raise self._wrong(name, "a string", value)
         return value.decode("utf-8", "replace")
+
+    def raw(self, name: str, default: bytes | None = None) -> bytes:
+        """The bytes of a string attribute, which need not be text; required when there is no default."""
+        value = self.required(name) if default is None else self.attr(name, default)
+        if not isinstance(value, bytes):
+            raise self._wrong(name, "a string", value)
+        return value
 
     def texts(self, name: str) -> list[str]:
         """A list of strings; empty where the node has none."""

@@ -116,36 +116,6 @@ def unsorted_segment_sum(x: Array, segment_ids: Array, *, num_segments: int) -> 
     return out
 
 
-def _segments(data: Array, indices: Array, segment_ids: Array) -> tuple[Array, Array]:
-    ids = segment_ids.reshape(-1)
-    if ids.shape != indices.reshape(-1).shape:
-        raise InvalidArgumentError("segmentIds and indices should have same size.")
-    if ids.size and (np.diff(ids) < 0).any():
-        raise InvalidArgumentError("segment ids are not increasing")
-    if ids.size and ids[0] < 0:
-        raise InvalidArgumentError("segment ids must be >= 0")
-    wrong = np.flatnonzero((indices < 0) | (indices >= len(data)))
-    if wrong.size:
-        k = int(wrong[0])
-        raise InvalidArgumentError(f"Bad: indices[{k}] == {indices[k]} out of range [0, {len(data)})")
-    out = np.zeros((int(ids[-1]) + 1 if ids.size else 0, *data.shape[1:]), data.dtype)
-    np.add.at(out, ids, data[indices.reshape(-1)])
-    return out, np.bincount(ids, minlength=len(out))
-
-
-@reference("SparseSegmentSum")
-def sparse_segment_sum(data: Array, indices: Array, segment_ids: Array) -> Array:
-    """Sums of the rows ``indices`` of ``data`` by rising segment ids."""
-    return _segments(data, indices, segment_ids)[0]
-
-
-@reference("SparseSegmentMean")
-def sparse_segment_mean(data: Array, indices: Array, segment_ids: Array) -> Array:
-    """Means of the rows ``indices`` of ``data`` by rising segment ids; an empty segment is 0."""
-    total, counts = _segments(data, indices, segment_ids)
-    return total / np.maximum(counts, 1).reshape(-1, *(1,) * (data.ndim - 1))
-
-
 def _counted(x: Array, weights: Array, size: int, binary: bool) -> Array:
     kept = (x >= 0) & (x < size)
     if binary:

@@ -22,6 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FLOAT = np.dtype(np.float64)
 _INT = np.dtype(np.int32)
 _COMPLEX = np.dtype(np.complex128)
+# Inputs that are lists of tensors.
+_LISTS = frozenset({"tensors", "paramsNestedSplits", "rowPartitionTensors"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def evaluate(kernel: str, inputs: Mapping[str, Any], attrs: Mapping[str, Any] | 
             raise InvalidArgumentError(
                 f"{kernel} has no input {name!r}; its inputs are {', '.join(entry.inputs) or 'none'}"
             )
-        several = isinstance(value, (list, tuple)) and name == "tensors"
+        several = isinstance(value, (list, tuple)) and name in _LISTS
         arguments[entry.inputs[name]] = [_widened(item) for item in value] if several else _widened(value)
     for name, value in (attrs or {}).items():
         if value is None:

@@ -1,0 +1,102 @@
+"""FarmHash's Fingerprint64, which TensorFlow's hash buckets are made with: the same number on any machine."""
+
+from __future__ import annotations
+
+# Constants and steps of farmhashna::Hash64 (Geoff Pike, FarmHash, https://github.com/google/farmhash).
+_K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
+_MASK = (1 << 64) - 1
+
+
+def _word(data: bytes, at: int, size: int = 8) -> int:
+    return int.from_bytes(data[at : at + size], "little")
+
+
+def _rotated(value: int, shift: int) -> int:
+    value &= _MASK
+    return (value >> shift | value << (64 - shift)) & _MASK
+
+
+def _mixed(value: int) -> int:
+    value &= _MASK
+    return value ^ value >> 47
+
+
+def _joined(u: int, v: int, factor: int) -> int:
+    """One hash of two, over 16 bytes."""
+    a = _mixed((u ^ v) * factor)
+    return _mixed((v ^ a) * factor) * factor & _MASK
+
+
+def _short(data: bytes) -> int:
+    size = len(data)
+    factor = _K2 + size * 2
+    if size >= 8:
+        a, b = _word(data, 0) + _K2, _word(data, size - 8)
+        return _joined(_rotated(b, 37) * factor + a & _MASK, (_rotated(a, 25) + b) * factor & _MASK, factor)
+    if size >= 4:
+        return _joined(size + (_word(data, 0, 4) << 3), _word(data, size - 4, 4), factor)
+    if size:
+        y, z = data[0] + (data[size >> 1] << 8), size + (data[-1] << 2)
+        return _mixed(y * _K2 ^ z * _K0) * _K2 & _MASK
+    return _K2
+
+
+def _medium(data: bytes) -> int:
+    size = len(data)
+    factor = _K2 + size * 2
+    first = _K1 if size <= 32 else _K2
+    a, b = _word(data, 0) * first, _word(data, 8)
+    c, d = _word(data, size - 8) * factor, _word(data, size - 16) * _K2
+    y = _rotated(a + b, 43) + _rotated(c, 30) + d & _MASK
+    z = _joined(y, a + _rotated(b + _K2, 18) + c & _MASK, factor)
+    if size <= 32:
+        return z
+    e, f = _word(data, 16) * factor, _word(data, 24)
+    g, h = (y + _word(data, size - 32)) * factor, (z + _word(data, size - 24)) * factor
+    return _joined(_rotated(e + f, 43) + _rotated(g, 30) + h & _MASK, e + _rotated(f + a, 18) + g & _MASK, factor)
+
+
+def _weak(data: bytes, at: int, a: int, b: int) -> tuple[int, int]:
+    """Two words that stand for 32 bytes and two seeds."""
+    w, x, y, z = (_word(data, at + step) for step in (0, 8, 16, 24))
+    a += w
+    b = _rotated(b + a + z, 21)
+    return a + x + y + z & _MASK, b + _rotated(a + x + y, 44) + a & _MASK
+
+
+def fingerprint64(data: bytes) -> int:
+    """The 64-bit fingerprint of ``data``.
+
+    >>> fingerprint64(b"") == 0x9AE16A3B2F90404F
+    True
+    """
+    size = len(data)
+    if size <= 16:
+        return _short(data)
+    if size <= 64:
+        return _medium(data)
+    x = 81 * _K2 + _word(data, 0) & _MASK
+    y = 81 * _K1 + 113 & _MASK
+    z = _mixed(y * _K2 + 113) * _K2 & _MASK
+    v = w = (0, 0)
+    for at in (*range(0, (size - 1) // 64 * 64, 64), size - 64):
+        last = at == size - 64
+        factor, nine = _K1, 1
+        if last:
+            factor, nine = _K1 + ((z & 0xFF) << 1), 9
+            w = (w[0] + (size - 1 & 63), w[1])
+            v = (v[0] + w[0], v[1])
+            w = (w[0] + v[0], w[1])
+        x = _rotated(x + y + v[0] + _word(data, at + 8), 37) * factor
+        y = _rotated(y + v[1] + _word(data, at + 48), 42) * factor
+        x ^= w[1] * nine
+        y += v[0] * nine + _word(data, at + 40)
+        z = _rotated(z + w[0], 33) * factor
+        v = _weak(data, at, v[1] * factor, x + w[0])
+        w = _weak(data, at + 32, z + w[1], y + _word(data, at + 16))
+        z, x = x & _MASK, z & _MASK
+    return _joined(
+        _joined(v[0], w[0], factor) + _mixed(y) * _K0 + z & _MASK,
+        _joined(v[1], w[1], factor) + x & _MASK,
+        factor,
+    )

@@ -1,0 +1,139 @@
+"""Non-maximum suppression: boxes by falling score, without those that overlap a better one too much."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+
+from ...errors import InvalidArgumentError
+from ..cost import check_count
+from ..shapes import shape_text
+from .registry import Array, reference
+
+
+def _corners(boxes: Array) -> Array:
+    """Rows of lowest y, lowest x, highest y, highest x and area; a box may name any two opposite corners."""
+    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+    area = (high[:, 0] - low[:, 0]) * (high[:, 1] - low[:, 1])
+    return np.concatenate([low, high, area[:, None]], axis=1)
+
+
+def _overlaps(box: Array, others: Array) -> Array:
+    """Intersection over union of one row of `_corners` with others; 0 where an area is not positive."""
+    height = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
+    width = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+    shared = np.maximum(height, 0) * np.maximum(width, 0)
+    positive = (box[4] > 0) & (others[:, 4] > 0)
+    return np.where(positive, shared / np.where(positive, box[4] + others[:, 4] - shared, 1), 0)
+
+
+def suppress(
+    boxes: Array, scores: Array, max_output_size: int, iou_threshold: float, score_threshold: float, sigma: float = 0.0
+) -> tuple[Array, Array]:
+    """(indices, scores) of the boxes that stay, int32 and the dtype of ``scores``, at most ``max_output_size``.
+
+    ``boxes`` (count, 4) are y, x of two opposite corners, ``scores`` (count,). Only scores over
+    ``score_threshold`` count; of equal scores the lower index comes first. A box goes when its intersection over
+    union with one that stays exceeds ``iou_threshold``. With a ``sigma`` over 0, nothing goes for that: scores
+    are weighted by exp(-overlap² / (2 sigma)) instead (Bodla et al., Soft-NMS), as in TensorFlow's kernel, whose
+    arithmetic is that of the boxes' dtype.
+
+    >>> boxes = np.float32([[0, 0, 1, 1], [0, 0, 1, 0.9], [2, 2, 3, 3]])
+    >>> suppress(boxes, np.float32([0.8, 0.9, 0.7]), 10, 0.5, 0.0)[0].tolist()
+    [1, 2]
+    """
+    _check(boxes, scores, max_output_size, iou_threshold, sigma)
+    with np.errstate(all="ignore"):
+        corners = _corners(boxes)
+        order = np.flatnonzero(scores > score_threshold)
+        order = order[np.argsort(-scores[order], kind="stable")]
+        if sigma > 0:
+            return _soft(corners, scores, order, max_output_size, score_threshold, sigma)
+        kept: list[int] = []
+        while order.size and len(kept) < max_output_size:
+            best, order = order[0], order[1:]
+            kept.append(int(best))
+            order = order[~(_overlaps(corners[best], corners[order]) > iou_threshold)]
+    indices = np.array(kept, np.int32)
+    return indices, scores[indices]
+
+
+def _soft(
+    corners: Array, scores: Array, order: Array, most: int, score_threshold: float, sigma: float
+) -> tuple[Array, Array]:
+    kind = scores.dtype.type
+    scale = kind(-0.5 / sigma)
+    # Best first: negated score, index, and how many of the selected have weakened it already.
+    waiting = [(-scores[i], int(i), 0) for i in order]
+    heapq.heapify(waiting)
+    kept: list[int] = []
+    final = []
+    while waiting and len(kept) < most:
+        negated, index, seen = heapq.heappop(waiting)
+        overlap = _overlaps(corners[index], corners[kept[seen:]])[::-1]
+        score = np.multiply.reduce(np.concatenate([[-negated], np.exp(scale * overlap * overlap)]), dtype=kind)
+        if score == -negated:
+            kept.append(index)
+            final.append(score)
+        elif score > score_threshold:
+            heapq.heappush(waiting, (-score, index, len(kept)))
+    return np.array(kept, np.int32), np.array(final, kind)
+
+
+def _check(boxes: Array, scores: Array, most: int, iou_threshold: float, sigma: float) -> None:
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise InvalidArgumentError(f"boxes must have the shape [count, 4], got {shape_text(boxes.shape)}")
+    if scores.shape != boxes.shape[:1]:
+        raise InvalidArgumentError(
+            f"scores has incompatible shape with boxes. Expected {boxes.shape[0]}, but was {shape_text(scores.shape)}"
+        )
+    if boxes.dtype.kind != "f" or scores.dtype.kind != "f":
+        raise InvalidArgumentError(f"boxes and scores must be floats, got {boxes.dtype} and {scores.dtype}")
+    if not 0 <= iou_threshold <= 1:
+        raise InvalidArgumentError(f"iouThreshold must be in [0, 1], but was '{iou_threshold}'")
+    if not sigma >= 0:
+        raise InvalidArgumentError(f"softNmsSigma must not be negative, but was '{sigma}'")
+    if most < 0:
+        raise InvalidArgumentError(f"maxOutputSize must not be negative, got {most}")
+
+
+@reference("NonMaxSuppressionV3")
+def non_max_suppression_v3(
+    boxes: Array, scores: Array, *, max_output_size: int, iou_threshold: float, score_threshold: float
+) -> Array:
+    """Indices of the boxes that stay."""
+    return suppress(boxes, scores, int(max_output_size), iou_threshold, score_threshold)[0]
+
+
+@reference("NonMaxSuppressionV4")
+def non_max_suppression_v4(
+    boxes: Array,
+    scores: Array,
+    *,
+    max_output_size: int,
+    iou_threshold: float,
+    score_threshold: float,
+    pad_to_max_output_size: bool = False,
+) -> list[Array]:
+    """Indices of the boxes that stay, filled up with zeros if asked for, and how many are valid."""
+    indices = suppress(boxes, scores, int(max_output_size), iou_threshold, score_threshold)[0]
+    valid = len(indices)
+    if pad_to_max_output_size:
+        check_count(int(max_output_size), "boxes")
+        indices = np.concatenate([indices, np.zeros(int(max_output_size) - valid, np.int32)])
+    return [indices, np.array(valid, np.int32)]
+
+
+@reference("NonMaxSuppressionV5")
+def non_max_suppression_v5(
+    boxes: Array,
+    scores: Array,
+    *,
+    max_output_size: int,
+    iou_threshold: float,
+    score_threshold: float,
+    soft_nms_sigma: float = 0.0,
+) -> list[Array]:
+    """Indices and scores of the boxes that stay."""
+    return list(suppress(boxes, scores, int(max_output_size), iou_threshold, score_threshold, soft_nms_sigma))

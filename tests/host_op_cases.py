@@ -1,0 +1,213 @@
+"""Nodes whose work is on the host, in TensorFlow's own terms; what TensorFlow gives lies in goldens/host_ops.json."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+GOLDENS = Path(__file__).parent / "goldens" / "host_ops.json"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One node: its op, its inputs by TensorFlow's names in order, and its attributes.
+
+    A list is an input of several tensors.
+    """
+
+    name: str
+    op: str
+    inputs: Mapping[str, Any]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def texts(*values: str | bytes) -> Array:
+    """A vector of strings."""
+    array = np.empty(len(values), object)
+    array[:] = [value.encode() if isinstance(value, str) else value for value in values]
+    return array
+
+
+def text(value: str | bytes) -> Array:
+    """One string."""
+    return texts(value).reshape(())
+
+
+def whole(*values: int) -> Array:
+    """A vector of int32."""
+    return np.array(values, np.int32)
+
+
+def number(value: float) -> Array:
+    """A float32 scalar."""
+    return np.array(value, np.float32)
+
+
+def count(value: int) -> Array:
+    """An int32 scalar."""
+    return np.array(value, np.int32)
+
+
+_RANDOM = np.random.default_rng(3)
+_CORNERS = _RANDOM.random((60, 2, 2)).astype(np.float32)
+BOXES = np.concatenate([_CORNERS[:, 0], _CORNERS[:, 0] + 0.3 * _CORNERS[:, 1]], axis=1)
+# Some boxes name their corners the other way round, and one has no area.
+BOXES[::7] = BOXES[::7][:, [2, 3, 0, 1]]
+BOXES[11] = [0.5, 0.5, 0.5, 0.9]
+SCORES = np.round(_RANDOM.random(60), 2).astype(np.float32)
+TOUCHING = np.float32([[0, 0, 1, 2], [0, 0, 1, 1], [0, 0, 1, 2.125], [0, 0, 0, 0], [0, 0, 0, 0]])
+WORDS = texts("", "The quick brown Fox", "a,b;;c,", "naïve Straße – Ω", " \t lead and trail\n", "x" * 70, "日本 語")
+LONG = texts(*(bytes(i % 251 for i in range(n)) for n in (*range(34), 63, 64, 65, 127, 128, 129, 200, 1000)))
+
+
+def _suppression(name: str, boxes: Array, scores: Array, most: int, overlap: float, lowest: float) -> list[Case]:
+    base = {"boxes": boxes, "scores": scores, "max_output_size": count(most), "iou_threshold": number(overlap)}
+    scored = {**base, "score_threshold": number(lowest)}
+    hard, soft = ({**scored, "soft_nms_sigma": number(sigma)} for sigma in (0.0, 0.4))
+    return [
+        Case(f"nms v2 {name}", "NonMaxSuppressionV2", base),
+        Case(f"nms v3 {name}", "NonMaxSuppressionV3", scored),
+        Case(f"nms v4 {name}", "NonMaxSuppressionV4", scored),
+        Case(f"nms v4 padded {name}", "NonMaxSuppressionV4", scored, {"pad_to_max_output_size": True}),
+        Case(f"nms v5 {name}", "NonMaxSuppressionV5", hard),
+        Case(f"nms v5 padded {name}", "NonMaxSuppressionV5", hard, {"pad_to_max_output_size": True}),
+        Case(f"nms v5 soft {name}", "NonMaxSuppressionV5", soft),
+    ]
+
+
+def _n_grams(name: str, widths: list[int], pad: int = 0, short: bool = False, **pads: bytes) -> Case:
+    attrs = {"separator": b"|", "left_pad": b"<", "right_pad": b">", **pads}
+    return Case(
+        f"n-grams {name}",
+        "StringNGrams",
+        {"data": texts("a", "bé", "", "c", "d"), "data_splits": whole(0, 3, 3, 4, 5)},
+        {**attrs, "ngram_widths": widths, "pad_width": pad, "preserve_short_sequences": short},
+    )
+
+
+def _replace(name: str, pattern: bytes, rewrite: bytes, every: bool = True) -> Case:
+    attrs = {"pattern": pattern, "rewrite": rewrite, "replace_global": every}
+    return Case(f"replace {name}", "StaticRegexReplace", {"input": WORDS}, attrs)
+
+
+SPARSE = {"indices": np.int32([[2, 0], [0, 3], [0, 1], [5, 2]]), "values": np.float32([1, 2, 3, 4])}
+RAGGED = [whole(0, 2, 2, 5), whole(0, 3, 3, 4, 4, 6)]
+
+CASES = [
+    *_suppression("many", BOXES, SCORES, 20, 0.3, 0.2),
+    *_suppression("all", BOXES, SCORES, 100, 1.0, 0.0),
+    *_suppression("touching", TOUCHING, np.float32([0.9, 0.8, 0.7, 0.3, 0.3]), 7, 0.5, 0.1),
+    *_suppression("none", BOXES[:0], SCORES[:0], 3, 0.5, 0.1),
+    *_suppression("at the threshold", BOXES, SCORES, 60, 0.0, float(SCORES[4])),
+    Case("unique", "Unique", {"x": whole(7, 3, 7, -1, 3, 0)}),
+    Case("unique zeros", "Unique", {"x": np.float32([0.0, -0.0, 1.5, np.inf, 1.5])}),
+    Case("unique strings", "Unique", {"x": texts("b", "a", "", "b", "é", "")}),
+    Case("unique of nothing", "Unique", {"x": whole()}),
+    Case("unique rows", "UniqueV2", {"x": np.int32([[1, 2], [0, 2], [1, 2], [1, 3]]), "axis": whole(0)}),
+    Case("unique columns", "UniqueV2", {"x": np.float32([[1, 0, 1, 1], [2, 2, 2, 3]]), "axis": whole(1)}),
+    Case("unique without axis", "UniqueV2", {"x": whole(5, 5, 2), "axis": whole()}),
+    Case("difference", "ListDiff", {"x": whole(5, 1, 2, 5, 9), "y": whole(1, 9, 4)}),
+    Case("difference of strings", "ListDiff", {"x": texts("a", "b", "a"), "y": texts("b")}),
+    Case("difference from nothing", "ListDiff", {"x": np.float32([1, 2]), "y": np.float32([])}),
+    Case("where", "Where", {"condition": _RANDOM.integers(0, 2, (3, 4, 2)).astype(bool)}),
+    Case("where number", "Where", {"condition": np.float32([0, -0.0, np.nan, 2])}),
+    Case("where nothing", "Where", {"condition": np.zeros((2, 3), bool)}),
+    Case("fill empty rows", "SparseFillEmptyRows", {**SPARSE, "dense_shape": whole(7, 4), "default_value": number(9)}),
+    Case("fill no rows", "SparseFillEmptyRows",
+         {"indices": np.zeros((0, 2), np.int32), "values": np.zeros(0, np.float32), "dense_shape": whole(3, 4),
+          "default_value": number(9)}),
+    Case("fill rows of strings", "SparseFillEmptyRows",
+         {"indices": np.int32([[1, 0]]), "values": texts("x"), "dense_shape": whole(3, 1), "default_value": text("é")}),
+    Case("sparse reshape", "SparseReshape",
+         {"input_indices": np.int32([[0, 0, 0], [0, 1, 2], [1, 1, 3]]), "input_shape": whole(2, 3, 4),
+          "new_shape": whole(-1, 6)}),
+    Case("sparse reshape up", "SparseReshape",
+         {"input_indices": np.int32([[0], [11]]), "input_shape": whole(12), "new_shape": whole(2, 3, 2)}),
+    Case("sparse sum", "SparseSegmentSum",
+         {"data": _RANDOM.random((10, 3)).astype(np.float32), "indices": whole(8, 3, 0, 9, 8),
+          "segment_ids": whole(0, 0, 2, 2, 3)}),
+    Case("sparse sum of integers", "SparseSegmentSum",
+         {"data": np.int32([[1, 2], [3, 4], [5, 6]]), "indices": whole(2, 0, 1), "segment_ids": whole(1, 1, 1)}),
+    Case("sparse sum of nothing", "SparseSegmentSum",
+         {"data": np.float32([[1, 2]]), "indices": whole(), "segment_ids": whole()}),
+    Case("sparse mean", "SparseSegmentMean",
+         {"data": _RANDOM.random((10, 2, 2)).astype(np.float32), "indices": whole(8, 3, 0, 9, 8),
+          "segment_ids": whole(0, 0, 0, 2, 2)}),
+    Case("ranges", "RaggedRange",
+         {"starts": whole(0, 5, 8, 3), "limits": whole(8, 7, 8, -2), "deltas": whole(2, 1, 1, -2)}),
+    Case("ranges of floats", "RaggedRange",
+         {"starts": np.float32([0, 1, 5]), "limits": number(3), "deltas": np.float32([0.1, 0.5, -0.75])}),
+    Case("range of one", "RaggedRange", {"starts": count(1), "limits": count(4), "deltas": count(1)}),
+    Case("ragged gather", "RaggedGather",
+         {"params_nested_splits": RAGGED[:1], "params_dense_values": np.arange(10, dtype=np.float32).reshape(5, 2),
+          "indices": whole(2, 1, 0, 2)}, {"OUTPUT_RAGGED_RANK": 1}),
+    Case("ragged gather of two", "RaggedGather",
+         {"params_nested_splits": RAGGED, "params_dense_values": texts(*"abcdef"),
+          "indices": np.int32([[2, 1], [0, 2]])},
+         {"OUTPUT_RAGGED_RANK": 3}),
+    Case("ragged gather of one", "RaggedGather",
+         {"params_nested_splits": RAGGED, "params_dense_values": np.arange(6, dtype=np.int32), "indices": count(2)},
+         {"OUTPUT_RAGGED_RANK": 1}),
+    Case("ragged to dense", "RaggedTensorToTensor",
+         {"shape": count(-1), "values": np.float32([1, 2, 3, 4, 5]), "default_value": number(9),
+          "row_partition_tensors": [whole(0, 2, 2, 5)]}, {"row_partition_types": [b"ROW_SPLITS"]}),
+    Case("ragged to dense, cut", "RaggedTensorToTensor",
+         {"shape": whole(4, 2), "values": np.float32([1, 2, 3, 4, 5]), "default_value": number(9),
+          "row_partition_tensors": [whole(0, 2, 2, 5)]}, {"row_partition_types": [b"ROW_SPLITS"]}),
+    Case("ragged to dense by row ids", "RaggedTensorToTensor",
+         {"shape": whole(-1, -1), "values": texts(*"abcde"), "default_value": text("é"),
+          "row_partition_tensors": [count(5), whole(0, 0, 2, 2, 2)]},
+         {"row_partition_types": [b"FIRST_DIM_SIZE", b"VALUE_ROWIDS"]}),
+    Case("ragged of two to dense", "RaggedTensorToTensor",
+         {"shape": whole(-1, 2, -1, 2), "values": np.arange(12, dtype=np.int32).reshape(6, 2),
+          "default_value": whole(7, 8), "row_partition_tensors": RAGGED},
+         {"row_partition_types": [b"ROW_SPLITS", b"ROW_SPLITS"]}),
+    _n_grams("of two", [2]),
+    _n_grams("of two and three, padded", [2, 3], -1),
+    _n_grams("of five", [5], 0, True),
+    _n_grams("padded by one", [3], 1, True),
+    _n_grams("too short", [4, 3], 0, True, separator=b"", left_pad=b""),
+    Case("n-grams of nothing", "StringNGrams", {"data": texts(), "data_splits": whole(0, 0)},
+         {"separator": b" ", "left_pad": b"", "right_pad": b"", "ngram_widths": [1], "pad_width": 0,
+          "preserve_short_sequences": False}),
+    *(Case(f"split at {delimiter!r}, {empty}", "StringSplit", {"input": WORDS, "delimiter": text(delimiter)},
+           {"skip_empty": empty}) for delimiter in ("", " ", ",; ", "é") for empty in (True, False)),
+    Case("split nothing", "StringSplit", {"input": texts(), "delimiter": text(" ")}, {"skip_empty": True}),
+    Case("buckets", "StringToHashBucketFast", {"input": LONG}, {"num_buckets": 2**31 - 1}),
+    Case("few buckets", "StringToHashBucketFast", {"input": WORDS.reshape(7, 1)}, {"num_buckets": 10}),
+    _replace("spaces", rb"\s+", b" "),
+    _replace("the first", b"[a-z]", b"_", every=False),
+    _replace("groups", rb"(\w)(\w)?", rb"\2\0<\1>\\"),
+    _replace("nothing", b"", b"-"),
+    _replace("perhaps nothing", b"x*", b"-"),
+    _replace("characters", b".", b"."),
+    _replace("without case", "(?i)FOX|STRAßE".encode(), b"!"),
+    _replace("by a group that is not there", b"(a)", rb"\2"),
+    _replace("by a wrong escape", b"a", rb"x\q"),
+    _replace("the first by a wrong escape", b"a", rb"x\q", every=False),
+    _replace("what takes long to backtrack", b"(x+x+)+y", b"!"),
+]  # fmt: skip
+
+
+def encoded(array: Array) -> dict[str, Any]:
+    """An array as JSON; strings in base64."""
+    values = array.reshape(-1).tolist()
+    if array.dtype == object:
+        values = [base64.b64encode(value).decode() for value in values]
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "values": [str(value) for value in values]}
+
+
+def decoded(stored: Mapping[str, Any]) -> Array:
+    """The array of `encoded`."""
+    values = stored["values"]
+    if stored["dtype"] == "object":
+        return texts(*map(base64.b64decode, values)).reshape(stored["shape"])
+    if stored["dtype"] == "bool":
+        values = [value == "True" for value in values]
+    return np.array(values, stored["dtype"]).reshape(stored["shape"])
