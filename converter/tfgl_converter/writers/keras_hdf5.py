@@ -15,6 +15,7 @@ from tfgl.keras.files.model import Config, KerasModel, KerasWeight, layer_name, 
 from tfgl.keras.files.variables import is_trained, layers_model_variable, variable_names
 
 from ..formats.keras_classes import refuse_custom_layers
+from .dataset import write_dataset
 from .keras_spelling import for_keras_2
 from .whole_file import whole_file
 
@@ -99,7 +100,7 @@ def _write_layer(group: h5py.Group, weights: Sequence[KerasWeight], model: Keras
         if name in names:
             name = f"{'/'.join(weight.layer)}/{variable}:0"
         names.append(name)
-        group.create_dataset(name, data=np.asarray(weight.value))
+        write_dataset(group, name, weight.value)
     _write_names(group, "weight_names", names)
 
 

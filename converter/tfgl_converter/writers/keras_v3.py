@@ -10,14 +10,13 @@ import zipfile
 from collections.abc import Collection, Iterator
 
 import h5py
-import numpy as np
 
 from tfgl.errors import ModelFormatError
-from tfgl.ir.lazy_array import LazyArray
 from tfgl.keras.files.model import Config, KerasModel, LayerPath, inner_layer, is_model, layer_name
 from tfgl.keras.files.variables import numbered, snake_case, stored_paths
 
 from ..formats.keras_classes import refuse_custom_layers
+from .dataset import write_dataset
 from .keras_spelling import for_keras_3
 from .whole_file import whole_file
 
@@ -78,11 +77,7 @@ def _write_weights(file: h5py.File, model: KerasModel) -> None:
                 "Keras 3 keeps them is not known; write Keras HDF5 instead"
             )
         for place, variable in paths:
-            _write(file, f"{group}/{place}", own[variable])
-
-
-def _write(file: h5py.File, path: str, value: LazyArray) -> None:
-    file.create_dataset(path, data=np.asarray(value))
+            write_dataset(file, f"{group}/{place}", own[variable])
 
 
 def _places(model: Config, group: str, path: LayerPath) -> Iterator[tuple[str, str, LayerPath, Config | None]]:
