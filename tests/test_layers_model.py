@@ -12,6 +12,7 @@ import pytest
 import tfgl
 from keras_files import ZOO, read_npz
 from keras_layers import entry, functional, input_entry
+from layers_cases import CASES, VOLUMES, read_case
 from tfgl.engine import Engine
 from tfgl.errors import DisposedError, InvalidArgumentError, ModelFormatError, UnsupportedOpError
 from tfgl.io import ModelArtifacts, WeightSpec
@@ -245,6 +246,38 @@ def test_hostile_configurations(gpu: Engine) -> None:
     huge = sequential(entry("RepeatVector", "r", n=1 << 40, batch_input_shape=[None, 1 << 20]))
     with pytest.raises(tfgl.TfglError):
         tfgl.load_layers_model(artifacts(huge, {})).predict(np.zeros((1, 1 << 20), np.float32))
+
+
+# -- TensorFlow.js' own ------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
+def test_models_that_tensorflow_js_saved(gpu: Engine, folder: Path) -> None:
+    if folder.name == "volumes" and not tfgl.kernel_names() >= VOLUMES:
+        pytest.skip("convolution and pooling of volumes have no kernels yet")
+    inputs, expected = read_case(folder)
+    with tfgl.load(folder) as model:
+        assert isinstance(model, tfgl.LayersModel)
+        results = model.predict(inputs)
+        for key, tensor, values in zip(
+            model.output_keys, results if isinstance(results, list) else [results], expected, strict=True
+        ):
+            np.testing.assert_allclose(tensor.numpy(), values, rtol=2e-6, atol=2e-6, err_msg=key)
+
+
+def test_what_tensorflow_js_saves_beside_the_weights(gpu: Engine, tmp_path: Path) -> None:
+    folder = next(folder for folder in CASES if folder.name == "cnn")
+    with tfgl.load_layers_model(folder) as model:
+        assert model.user_defined_metadata == {"labels": ["a", "b", "c"], "version": 3}
+        assert model.training_config is not None and model.training_config["metrics"] == ["accuracy"]
+        assert not any("Adam" in weight.name or "iter" in weight.name for weight in model.weights)
+        model.save(tmp_path / "again")
+    before, after = (json.loads((path / "model.json").read_text()) for path in (folder, tmp_path / "again"))
+    assert {key: before[key] for key in ("modelTopology", "trainingConfig", "userDefinedMetadata")} == {
+        key: after[key] for key in ("modelTopology", "trainingConfig", "userDefinedMetadata")
+    }
+    assert before["weightsManifest"][0]["weights"] == after["weightsManifest"][0]["weights"]
+    assert (folder / "weights.bin").read_bytes() == (tmp_path / "again" / "group1-shard1of1.bin").read_bytes()
 
 
 # -- the zoo ----------------------------------------------------------------

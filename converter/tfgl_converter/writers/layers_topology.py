@@ -135,7 +135,7 @@ _LIMITS: tuple[tuple[str, Callable[[Config], object], str], ...] = (
     ("ReLU", lambda c: c.get("negative_slope") or c.get("threshold"), "negative_slope or threshold"),
     ("LayerNormalization", lambda c: c.get("rms_scaling"), "rms_scaling"),
     ("BatchNormalization", lambda c: c.get("renorm"), "renorm"),
-    ("UpSampling2D", lambda c: c.get("interpolation", "nearest") not in ("nearest", "bilinear"), "this interpolation"),
+    ("UpSampling2D", lambda c: c.get("interpolation", "nearest") != "nearest", "half pixels in interpolation"),
     ("Resizing", lambda c: c.get("crop_to_aspect_ratio") or c.get("pad_to_aspect_ratio"), "keeping the aspect ratio"),
     (
         "GlobalAveragePooling1D GlobalMaxPooling1D GlobalAveragePooling2D GlobalMaxPooling2D",

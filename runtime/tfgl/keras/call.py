@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InvalidArgumentError, ModelFormatError, UnsupportedOpError
 from .builder import Builder, Tensor
+from .configuration import Dialect
 from .weights import LayerNode
 
 Array = np.ndarray[Any, Any]
@@ -18,13 +19,13 @@ Nested = Any  # a Tensor, or lists and dicts of them, as Keras passes them to la
 
 
 class Context:
-    """What holds for a whole graph: its builder, the version of Keras, the weights that stand in it already, and the
+    """What holds for a whole graph: its builder, whose semantics it has, the weights that stand in it already, and the
     outputs of each call of each layer so far, by the layer's path."""
 
-    def __init__(self, builder: Builder, keras3: bool) -> None:
+    def __init__(self, builder: Builder, dialect: Dialect) -> None:
         """A context without weights and calls."""
         self.builder = builder
-        self.keras3 = keras3
+        self.dialect = dialect
         self.weights: dict[tuple[int, str], Tensor] = {}
         self.calls: dict[str, list[list[Tensor]]] = {}
 
@@ -80,7 +81,12 @@ class Call:
     @property
     def keras3(self) -> bool:
         """Whether the semantics are those of Keras 3."""
-        return self.context.keras3
+        return self.context.dialect == "keras 3"
+
+    @property
+    def tfjs(self) -> bool:
+        """Whether the semantics are those of TensorFlow.js, whose own save wrote the model."""
+        return self.context.dialect == "tfjs"
 
     # Weights ---------------------------------------------------------------------------------------------------
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import ModelFormatError
 
 Config = Mapping[str, Any]
+# Whose semantics a model has: where Keras 2, Keras 3 and TensorFlow.js compute otherwise.
+Dialect = Literal["keras 2", "keras 3", "tfjs"]
 MODELS = frozenset({"Sequential", "Functional", "Model"})
 
 
@@ -228,6 +230,17 @@ def stored_dtype(name: str) -> str:
     if name in ("string", "bool", "complex64"):
         return name
     return "int32" if name.startswith(("int", "uint")) else "float32"
+
+
+def dialect_of(config: Any, version: str | None = None) -> Dialect:
+    """Whose semantics a configuration has, by the ``keras_version`` of its file.
+
+    >>> dialect_of({}, "tfjs-layers 4.22.0"), dialect_of({}, "3.4.1"), dialect_of({}, "2.15.0")
+    ('tfjs', 'keras 3', 'keras 2')
+    """
+    if version is not None and version.startswith("tfjs"):
+        return "tfjs"
+    return "keras 3" if is_keras3(config, version) else "keras 2"
 
 
 def is_keras3(config: Any, version: str | None = None) -> bool:

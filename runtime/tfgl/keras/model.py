@@ -13,13 +13,14 @@ from .builder import Builder, Tensor
 from .call import Context, Nested, call_layer, tensors_of
 from .configuration import (
     MODELS,
+    Dialect,
     LayerCall,
     Reference,
     batch_shape,
     calls_of,
+    dialect_of,
     dtype_name,
     endpoints,
-    is_keras3,
     layer_parts,
     references_of,
     sizes_of,
@@ -90,7 +91,7 @@ def build_keras(
     [(-1, 6)]
     """
     try:
-        return _graph(config, weights, is_keras3(config, keras_version), output_names, input_shapes or {})
+        return _graph(config, weights, dialect_of(config, keras_version), output_names, input_shapes or {})
     except RecursionError:
         raise ModelFormatError("the model's configuration is nested too deep") from None
     except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
@@ -101,7 +102,7 @@ def build_keras(
 def _graph(
     config: Mapping[str, Any],
     weights: Mapping[Any, Arrays],
-    keras3: bool,
+    dialect: Dialect,
     output_names: Sequence[str] | None,
     input_shapes: Mapping[str, Sequence[int | None]],
 ) -> KerasGraph:
@@ -113,7 +114,7 @@ def _graph(
         )
     root.assign({key if isinstance(key, str) else "/".join(key): value for key, value in weights.items()})
     builder = Builder()
-    context = Context(builder, keras3)
+    context = Context(builder, dialect)
     feeds = _placeholders(builder, root, input_shapes)
     with builder.scope(root.name):
         named = model_outputs(context, root, feeds)

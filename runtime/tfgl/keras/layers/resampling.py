@@ -11,14 +11,15 @@ from ..call import Call
 from ..registry import layer
 
 
-def resized(b: Builder, x: Tensor, height: Size, width: Size, method: str) -> Tensor:
-    """Channels-last images in another size; ``method`` is nearest or bilinear, with pixels' centres at halves."""
+def resized(b: Builder, x: Tensor, height: Size, width: Size, method: str, *, half_pixels: bool = True) -> Tensor:
+    """Channels-last images in another size; ``method`` is nearest or bilinear, with pixels' centres at halves or,
+    without ``half_pixels``, at whole numbers."""
     op = "ResizeBilinear" if method == "bilinear" else "ResizeNearestNeighbor"
     space = [size if isinstance(size, int) else -1 for size in (height, width)]
     inputs = [x, b.shape_tensor([height, width])]
     shape = [x.shape[0], *space, x.shape[3]]
     dtype = "float32" if method == "bilinear" else x.dtype
-    return b.add(op, inputs, shape, dtype, align_corners=False, half_pixel_centers=True, T=DataType(x.dtype))
+    return b.add(op, inputs, shape, dtype, align_corners=False, half_pixel_centers=half_pixels, T=DataType(x.dtype))
 
 
 def _repeated(c: Call, x: Tensor, axis: int, count: int) -> Tensor:
@@ -53,7 +54,9 @@ def up_sampling_2d(c: Call) -> Tensor:
             continue
         unknown = c.b.sizes(x)[axis]
         space.append(c.b.mul(unknown, factor) if isinstance(unknown, Tensor) else unknown * factor)
-    return c.from_last(resized(c.b, x, space[0], space[1], method))
+    # For whole factors, nearest is the same either way.
+    half_pixels = method == "nearest" or not c.tfjs
+    return c.from_last(resized(c.b, x, space[0], space[1], method, half_pixels=half_pixels))
 
 
 @layer("UpSampling3D")
