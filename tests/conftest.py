@@ -30,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--pretrained", action="store_true", help="run the tests on published models, tests/pretrained"
     )
+    parser.addoption(
+        "--tfjs", metavar="DIR", help="the folder of node_modules with @tensorflow/tfjs; without it npm fetches one"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

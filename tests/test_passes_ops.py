@@ -144,12 +144,14 @@ def test_top_k_and_what_has_no_rewrite() -> None:
     np.testing.assert_array_equal(values, -np.sort(-X)[:, :2])
     np.testing.assert_array_equal(places, np.argsort(-X)[:, :2])
     made = graph(
-        node("x", "Placeholder", dtype=FLOAT), node("a/l", "Lgamma", "x"), node("a/m", "Lgamma", "a/l"),
+        node("x", "Placeholder", dtype=FLOAT), node("a/l", "Zeta", "x", "x"), node("a/m", "Zeta", "a/l", "x"),
         node("d", "MatrixDiagV3", "a/m", "x"), outputs={"d": "d"},
     )  # fmt: skip
     after, _ = run_passes(made, PassContext())
-    first, second = unsupported_ops(after)
-    assert (first.op, first.count, first.first, first.scope, first.has_rewrite) == ("Lgamma", 2, "a/l", "a", False)
-    assert (second.op, second.has_rewrite) == ("MatrixDiagV3", True)
-    with pytest.raises(UnsupportedOpError, match=r"lacks 2 ops .* Lgamma \(2 nodes, the first 'a/l' in 'a'"):
+    second, first = unsupported_ops(after)
+    assert (first.op, first.count, first.first, first.scope, first.obstacle) == ("Zeta", 2, "a/l", "a", None)
+    assert (second.op, second.obstacle) == (
+        "MatrixDiagV3", "the main diagonal, or constant diagonals and known sizes of the matrix"
+    )  # fmt: skip
+    with pytest.raises(UnsupportedOpError, match=r"lacks 2 ops .* Zeta \(2 nodes, the first 'a/l' in 'a'"):
         check_ops(after)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tfgl.errors import UnsupportedOpError
 from tfgl.ir.graph import Graph, Node
 
-from .passes.op_rewrites import rewritten_ops
+from .passes.op_rewrites import rewrite_obstacle
 from .tfjs_ops import DEBUG_OPS, TFJS_OPS
 
 _SHOWN = 12
@@ -16,62 +16,57 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class UnsupportedOp:
-    """An op that TensorFlow.js lacks: its nodes, the first of them, their scope, and whether a rewrite exists.
+    """An op that TensorFlow.js lacks: its nodes, the first of them, their scope, and what a rewrite would need.
 
-    >>> UnsupportedOp("Lgamma", 2, "model/lgamma", "model", False).describe()
-    "Lgamma (2 nodes, the first 'model/lgamma' in 'model'; no rewrite is known)"
+    ``obstacle`` is None where no rewrite is known.
+
+    >>> UnsupportedOp("Zeta", 2, "model/zeta", "model", None).describe()
+    "Zeta (2 nodes, the first 'model/zeta' in 'model'; no rewrite is known)"
     """
 
     op: str
     count: int
     first: str
     scope: str
-    has_rewrite: bool
+    obstacle: str | None
 
     def describe(self) -> str:
         """One phrase for people."""
         nodes = f"{self.count} node{'' if self.count == 1 else 's'}, the first {self.first!r}"
         scope = f" in {self.scope!r}" if self.scope else ""
-        hint = (
-            "its rewrite needs constants or shapes that this model does not state"
-            if self.has_rewrite
-            else ("no rewrite is known")
-        )
+        hint = "no rewrite is known" if self.obstacle is None else f"its rewrite needs {self.obstacle}"
         return f"{self.op} ({nodes}{scope}; {hint})"
 
 
 def unsupported_ops(graph: Graph, *, strip_debug_ops: bool = True) -> list[UnsupportedOp]:
     """The ops of ``graph`` and its functions that TensorFlow.js lacks, by name.
 
-    >>> graph = Graph({"x": Node("x", "Placeholder"), "a/y": Node("a/y", "Digamma")})
+    >>> graph = Graph({"x": Node("x", "Placeholder"), "a/y": Node("a/y", "Zeta")})
     >>> [(found.op, found.scope) for found in unsupported_ops(graph)]
-    [('Digamma', 'a')]
+    [('Zeta', 'a')]
     """
     known: Collection[str] = TFJS_OPS | DEBUG_OPS if strip_debug_ops else TFJS_OPS
-    found: dict[str, list[tuple[str, Node]]] = {}
+    found: dict[str, list[tuple[str, Graph, Node]]] = {}
     places = [("", graph), *((f"{name}/", function.graph) for name, function in graph.functions.items())]
     for prefix, part in places:
         for node in part.nodes.values():
             if node.op not in known:
-                found.setdefault(node.op, []).append((prefix, node))
-    rewrites = rewritten_ops()
-    return [
-        UnsupportedOp(op, len(nodes), nodes[0][0] + nodes[0][1].name, _scope(nodes), op in rewrites)
-        for op, nodes in sorted(found.items())
-    ]
+                found.setdefault(node.op, []).append((prefix, part, node))
+    return [_described(op, nodes) for op, nodes in sorted(found.items())]
 
 
-def _scope(nodes: Sequence[tuple[str, Node]]) -> str:
-    prefix, node = nodes[0]
-    return (prefix + node.name).rpartition("/")[0]
+def _described(op: str, nodes: Sequence[tuple[str, Graph, Node]]) -> UnsupportedOp:
+    prefix, part, node = nodes[0]
+    name = prefix + node.name
+    return UnsupportedOp(op, len(nodes), name, name.rpartition("/")[0], rewrite_obstacle(part, node))
 
 
 def check_ops(graph: Graph, *, strip_debug_ops: bool = True) -> None:
     """Raise UnsupportedOpError, which describes each of them, when ``graph`` has ops that TensorFlow.js lacks.
 
-    >>> check_ops(Graph({"x": Node("x", "Lgamma")}))
+    >>> check_ops(Graph({"x": Node("x", "Zeta")}))
     Traceback (most recent call last):
-    tfgl.errors.UnsupportedOpError: TensorFlow.js lacks 1 op of this model: Lgamma (1 node, the first 'x'; ...
+    tfgl.errors.UnsupportedOpError: TensorFlow.js lacks 1 op of this model: Zeta (1 node, the first 'x'; ...
     """
     found = unsupported_ops(graph, strip_debug_ops=strip_debug_ops)
     if not found:

@@ -8,35 +8,16 @@ import fs from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
 
+import {bytes, execute, handler} from '../official/artifacts.mjs';
+
 const [work, ...folders] = process.argv.slice(2);
 const tf = createRequire(path.resolve(work, 'package.json'))('@tensorflow/tfjs');
 const ARRAYS = {float32: Float32Array, int32: Int32Array, bool: Uint8Array};
 
-function bytes(file) {
-  const buffer = fs.readFileSync(file);
-  return buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength);
-}
-
-function handler(file) {
-  const {weightsManifest, ...artifacts} = JSON.parse(fs.readFileSync(file, 'utf8'));
-  const shards = weightsManifest.flatMap((group) => group.paths);
-  const weightData = tf.io.concatenateArrayBuffers(shards.map((shard) => bytes(path.join(path.dirname(file), shard))));
-  return {load: async () => ({...artifacts, weightSpecs: weightsManifest.flatMap((group) => group.weights), weightData})};
-}
-
-async function execute(model, inputs, names) {
-  try {
-    return model.execute(inputs, names);
-  } catch (error) {
-    if (!/executeAsync/.test(error.message)) throw error;
-    return model.executeAsync(inputs, names);
-  }
-}
-
 await tf.setBackend('cpu');
 for (const folder of folders) {
   const description = JSON.parse(fs.readFileSync(path.join(folder, 'case.json'), 'utf8'));
-  const model = await tf.loadGraphModel(handler(description.model));
+  const model = await tf.loadGraphModel(handler(tf, description.model));
   const inputs = {};
   for (const {name, dtype, shape, file} of description.inputs) {
     inputs[name] = tf.tensor(new ARRAYS[dtype](bytes(path.join(folder, file))), shape, dtype);

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tfgl.ir.graph import DataType, Edge
 
 from .registry import BOOL, INT32, Place, rewrite
-
-_SIGNED = ("int8", "int16", "int32", "int64")
 
 
 @rewrite("Softsign")
@@ -66,45 +62,38 @@ def logical_xor(place: Place) -> Edge:
 
 @rewrite("TruncateDiv")
 def truncate_div(place: Place) -> Edge:
-    """The quotient of the sizes with the sign of the quotient."""
+    """The quotient without its fraction."""
+    return truncated_quotient(place)
+
+
+def truncated_quotient(place: Place) -> Edge:
+    """The first input by the second, rounded towards zero."""
     a, b = place.inputs
-    sign = place.op("Mul", place.op("Sign", a), place.op("Sign", b))
-    return place.op("Mul", sign, place.op("FloorDiv", place.op("Abs", a), place.op("Abs", b)))
+    if place.dtype.stored != "int32":
+        quotient = place.op("RealDiv", a, b)
+        below = place.op("Less", quotient, place.constant(0))
+        return place.op("SelectV2", below, place.op("Ceil", quotient), place.op("Floor", quotient))
+    # Without absolute values, which the smallest int32 does not have.
+    below = place.op("FloorDiv", a, b)
+    return place.op("AddV2", below, place.cast(_rounded_down(place, a, b), BOOL, place.dtype))
 
 
 @rewrite("TruncateMod", "Mod")
 def truncate_mod(place: Place) -> Edge:
     """The remainder with the sign of the dividend; TensorFlow.js runs Mod as FloorMod."""
     a, b = place.inputs
-    return place.op("Mul", place.op("Sign", a), place.op("FloorMod", place.op("Abs", a), place.op("Abs", b)))
+    if place.dtype.stored != "int32":
+        return place.op("Mul", place.op("Sign", a), place.op("FloorMod", place.op("Abs", a), place.op("Abs", b)))
+    rest = place.op("FloorMod", a, b)
+    return place.op("SelectV2", _rounded_down(place, a, b), place.op("Sub", rest, b), rest)
 
 
-@rewrite("BitwiseOr", "BitwiseXor")
-def bitwise(place: Place) -> Edge | None:
-    """a + b minus the common bits, once or twice."""
-    if place.dtype not in _SIGNED:
-        return None
-    a, b = place.inputs
-    common = place.op("BitwiseAnd", a, b)
-    if place.node.op == "BitwiseXor":
-        common = place.op("AddV2", common, common)
-    return place.op("Sub", place.op("AddV2", a, b), common)
-
-
-@rewrite("Invert")
-def invert(place: Place) -> Edge | None:
-    """-1 - x."""
-    return place.op("Sub", place.constant(-1), place.inputs[0]) if place.dtype in _SIGNED else None
-
-
-@rewrite("LeftShift", "RightShift")
-def shift(place: Place) -> Edge | None:
-    """A product with, or a quotient by, a power of two; by known amounts."""
-    amount = place.value(1)
-    if place.dtype not in _SIGNED or amount is None or (amount < 0).any() or (amount > 30).any():
-        return None
-    power = place.constant(np.left_shift(1, amount.astype(np.int64)))
-    return place.op("Mul" if place.node.op == "LeftShift" else "FloorDiv", place.inputs[0], power)
+def _rounded_down(place: Place, a: Edge, b: Edge) -> Edge:
+    """Whether the quotient lies below zero and is no whole number, so that floor and truncation differ."""
+    zero = place.constant(0)
+    rest = place.op("NotEqual", place.op("FloorMod", a, b), zero)
+    signs = place.op("NotEqual", place.op("Less", a, zero), place.op("Less", b, zero), dtype=BOOL)
+    return place.op("LogicalAnd", rest, signs, dtype=BOOL)
 
 
 @rewrite("Conj")

@@ -1,17 +1,17 @@
-"""Ops that move data: rolls, diagonals, blocks, permutations."""
+"""Ops that move data: rolls, blocks, permutations."""
 
 from __future__ import annotations
 
 from tfgl.ir.graph import AttrValue, DataType, Edge
 
-from .registry import INT32, Place, rewrite
+from .registry import INT32, Place, Unfit, rewrite
 
 
 @rewrite("SpaceToDepth")
-def space_to_depth(place: Place) -> Edge | None:
+def space_to_depth(place: Place) -> Edge | Unfit:
     """Blocks of height and width move into the channels."""
     if place.attr("data_format", b"NHWC") != b"NHWC":
-        return None
+        return Unfit("the layout NHWC")
     block = int(place.attr("block_size", 0))
     known = place.known_shape(0)
     if known is not None and len(known) == 4 and min(known[1:]) > 0:
@@ -41,11 +41,11 @@ def batch_blocks(place: Place) -> Edge:
 
 
 @rewrite("Roll")
-def roll(place: Place) -> Edge | None:
+def roll(place: Place) -> Edge | Unfit:
     """A gather along each axis."""
     shifts, axes = place.value(1), place.value(2)
     if shifts is None or axes is None or shifts.size != axes.size:
-        return None
+        return Unfit("constant shifts and axes")
     x = place.inputs[0]
     for shift, axis in zip(shifts.reshape(-1).tolist(), axes.reshape(-1).tolist(), strict=True):
         count = place.size(0, int(axis))
@@ -56,7 +56,7 @@ def roll(place: Place) -> Edge | None:
 
 
 @rewrite("ReverseSequence")
-def reverse_sequence(place: Place) -> Edge | None:
+def reverse_sequence(place: Place) -> Edge | Unfit:
     """Positions before each row's length run backwards, the others stay."""
     batch, along = int(place.attr("batch_dim", 0)), int(place.attr("seq_dim", 1))
     known = place.known_shape(0)
@@ -66,7 +66,7 @@ def reverse_sequence(place: Place) -> Edge | None:
     order = None
     if (batch, along) != (0, 1):
         if known is None:
-            return None
+            return Unfit("an input of known rank")
         order = [batch, along, *(axis for axis in range(len(known)) if axis not in (batch, along))]
         x = place.op("Transpose", x, place.integers(*order), Tperm=INT32)
     steps = place.range(place.size(0, along))
@@ -83,7 +83,7 @@ def reverse_sequence(place: Place) -> Edge | None:
 
 def _gather(place: Place, x: Edge, indices: Edge, axis: int, batch_dims: int = 0) -> Edge:
     attrs: dict[str, AttrValue] = {"Tparams": place.dtype, "Tindices": INT32, "Taxis": INT32, "batch_dims": batch_dims}
-    return place.editor.add(f"{place.node.name}/GatherV2", "GatherV2", (x, indices, place.scalar(axis)), attrs)
+    return place.plain("GatherV2", x, indices, place.scalar(axis), attrs=attrs)
 
 
 @rewrite("InvertPermutation")
@@ -95,68 +95,12 @@ def invert_permutation(place: Place) -> Edge:
     return place.op("ScatterNd", positions, place.range(count), place.shape(x), dtype=INT32, Tindices=INT32)
 
 
-def _diagonal(place: Place, rows: Edge, columns: Edge) -> Edge:
-    """A mask that is true on the main diagonal."""
-    return place.op("Equal", place.expand(place.range(rows), 1, INT32), place.range(columns), dtype=INT32)
-
-
-def _is_main(place: Place, at: int) -> bool:
-    diagonal = place.value(at) if len(place.inputs) > at else None
-    return len(place.inputs) <= at or (diagonal is not None and not diagonal.any())
-
-
-@rewrite("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3")
-def matrix_diag(place: Place) -> Edge | None:
-    """A choice between the vector and the padding by a mask; for the main diagonal of square matrices."""
-    if not _is_main(place, 1):
-        return None
-    for at in (2, 3):
-        size = place.value(at) if len(place.inputs) > at else None
-        if len(place.inputs) > at and (size is None or size.reshape(-1).tolist() != [-1]):
-            return None
-    count = place.size(0, -1)
-    padding = place.inputs[4] if len(place.inputs) > 4 else place.constant(0)
-    return place.op("SelectV2", _diagonal(place, count, count), place.expand(place.inputs[0], -1), padding)
-
-
-@rewrite("MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3")
-def matrix_diag_part(place: Place) -> Edge | None:
-    """What is not on the diagonal becomes 0, and rows are summed."""
-    if not _is_main(place, 1) or place.dtype.stored not in ("float32", "int32"):
-        return None
-    x = place.inputs[0]
-    rows, columns = place.size(0, -2), place.size(0, -1)
-    kept = place.op("SelectV2", _diagonal(place, rows, columns), x, place.constant(0))
-    summed = place.op("Sum", kept, place.integers(-1), Tidx=INT32, keep_dims=False)
-    known = place.known_shape(0)
-    if known is not None and len(known) >= 2 and 0 <= known[-2] <= known[-1]:
-        return summed
-    end = place.expand(place.op("Minimum", rows, columns, dtype=INT32), 0, INT32)
-    return place.op(
-        "StridedSlice", summed, place.integers(0, 0), place.op("ConcatV2", place.integers(0), end, place.scalar(0),
-        dtype=INT32, N=2, Tidx=INT32), place.integers(1, 1), Index=INT32, begin_mask=2, end_mask=0, ellipsis_mask=1,
-        new_axis_mask=0, shrink_axis_mask=0,
-    )  # fmt: skip
-
-
-@rewrite("MatrixSetDiag", "MatrixSetDiagV2", "MatrixSetDiagV3")
-def matrix_set_diag(place: Place) -> Edge | None:
-    """A choice between the matrix and its new diagonal by a mask."""
-    known = place.known_shape(0)
-    if not _is_main(place, 2) or known is None or len(known) < 2 or min(known[-2:]) < 0:
-        return None
-    x, diagonal = place.inputs[:2]
-    # The vector is as long as the shorter side, and broadcasts along the other.
-    column = place.expand(diagonal, -1 if known[-2] <= known[-1] else -2)
-    return place.op("SelectV2", _diagonal(place, place.size(0, -2), place.size(0, -1)), column, x)
-
-
 @rewrite("Empty")
-def empty(place: Place) -> Edge | None:
+def empty(place: Place) -> Edge | Unfit:
     """Zeros."""
     dtype = place.attr("dtype")
     if not isinstance(dtype, DataType) or dtype.stored not in ("float32", "int32", "bool"):
-        return None
+        return Unfit("numbers or booleans")
     return place.op("Fill", place.inputs[0], place.constant(0, dtype), dtype=dtype, index_type=INT32)
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from tfgl.ir.graph import DataType, Edge
 
-from .registry import INT32, Place, rewrite
+from .registry import INT32, Place, Unfit, rewrite
 
 
 @rewrite("BatchMatMulV3")
-def batch_matmul(place: Place) -> Edge | None:
+def batch_matmul(place: Place) -> Edge | Unfit:
     """BatchMatMulV2, when all dtypes are one."""
     left, right, out = (place.attr(name) for name in ("Ta", "Tb", "Tout"))
     if left != right or left != out or not isinstance(left, DataType):
-        return None
+        return Unfit("operands and result of one dtype")
     attrs = {"adj_x": place.attr("adj_x", False), "adj_y": place.attr("adj_y", False)}
     return place.op("BatchMatMulV2", *place.inputs, dtype=left, **attrs)
 
 
 @rewrite("MaxPoolV2")
-def max_pool(place: Place) -> Edge | None:
+def max_pool(place: Place) -> Edge | Unfit:
     """MaxPool, when window and strides are constants."""
     window, strides = place.value(1), place.value(2)
     if window is None or strides is None:
-        return None
+        return Unfit("a constant window and strides")
     return place.op(
         "MaxPool", place.inputs[0], ksize=[int(n) for n in window], strides=[int(n) for n in strides],
         padding=place.attr("padding", b"VALID"), data_format=place.attr("data_format", b"NHWC"), explicit_paddings=[],
@@ -30,13 +30,13 @@ def max_pool(place: Place) -> Edge | None:
 
 
 @rewrite("BatchNormWithGlobalNormalization")
-def global_batch_norm(place: Place) -> Edge | None:
+def global_batch_norm(place: Place) -> Edge | Unfit:
     """FusedBatchNormV3 of the same statistics; without scaling, by ones."""
     x, mean, variance, offset, scale = place.inputs
     if not place.attr("scale_after_normalization", True):
         size = place.value(1)
         if size is None:
-            return None
+            return Unfit("constant statistics")
         scale = place.constant([1.0] * size.size)
     epsilon = float(place.attr("variance_epsilon", 1e-3))
     return place.op(
@@ -46,10 +46,10 @@ def global_batch_norm(place: Place) -> Edge | None:
 
 
 @rewrite("TensorScatterAdd", "TensorScatterSub")
-def tensor_scatter(place: Place) -> Edge | None:
+def tensor_scatter(place: Place) -> Edge | Unfit:
     """The sum with, or the difference from, the updates scattered into zeros."""
     if place.dtype.stored not in ("float32", "int32"):
-        return None
+        return Unfit("real numbers")
     x, indices, updates = place.inputs
     scattered = place.op("ScatterNd", indices, updates, place.shape(x), Tindices=INT32)
     return place.op("AddV2" if place.node.op == "TensorScatterAdd" else "Sub", x, scattered)
@@ -63,10 +63,10 @@ def _segments(place: Place, data: Edge, ids: Edge, count: Edge, rank: int = 1) -
 
 
 @rewrite("SegmentSum", "SegmentMean")
-def segment_sum(place: Place) -> Edge | None:
+def segment_sum(place: Place) -> Edge | Unfit:
     """Sums or means of the rows of each segment, as many as the largest id says."""
     if place.dtype.stored not in ("float32", "int32"):
-        return None
+        return Unfit("real numbers")
     data, ids = place.inputs
     largest = place.op("Max", ids, place.integers(0), dtype=INT32, Tidx=INT32, keep_dims=False)
     count = place.op("AddV2", largest, place.scalar(1), dtype=INT32)
@@ -78,11 +78,11 @@ def segment_sum(place: Place) -> Edge | None:
 
 
 @rewrite("UnsortedSegmentSum")
-def unsorted_segment_sum(place: Place) -> Edge | None:
+def unsorted_segment_sum(place: Place) -> Edge | Unfit:
     """Sums by id; rows of a negative id go into one more segment, which is cut off."""
     known = place.known_shape(1)
     if known is None or place.dtype.stored not in ("float32", "int32"):
-        return None
+        return Unfit("real numbers")
     data, ids, count = place.inputs
     ids = place.op("SelectV2", place.op("Less", ids, place.scalar(0), dtype=INT32), count, ids, dtype=INT32)
     more = place.op("AddV2", count, place.scalar(1), dtype=INT32)

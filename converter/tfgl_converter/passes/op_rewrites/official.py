@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import string
+
 from tfgl.ir.graph import Edge
 
-from .registry import INT32, Place, rewrite
+from .arithmetic import truncated_quotient
+from .registry import INT32, Place, Unfit, rewrite
 
 
 @rewrite("Cumsum", "Cumprod")
@@ -15,7 +18,7 @@ def scan(place: Place) -> Edge | None:
         return None
     front = place.scalar(int(axis.reshape(-1)[0]) + len(known))
     attrs = {**place.node.attrs, "Tidx": INT32}
-    return place.editor.add(f"{place.node.name}/scan", place.node.op, (place.inputs[0], front), attrs)
+    return place.plain(place.node.op, place.inputs[0], front, attrs=attrs)
 
 
 @rewrite("LookupTableFindV2", "LookupTableFind")
@@ -25,7 +28,70 @@ def lookup(place: Place) -> Edge | None:
     if known is not None and len(known) == 1:
         return None
     _, keys, _ = place.inputs
-    found = place.editor.add(f"{place.node.name}/values", place.node.op, place.inputs, place.node.attrs)
+    found = place.plain(place.node.op, *place.inputs, attrs=place.node.attrs)
     dtype = place.attr("Tin")
     shape = place.op("Shape", keys, dtype=dtype, out_type=INT32)
     return place.op("Reshape", found, shape, dtype=place.attr("Tout"), Tshape=INT32)
+
+
+@rewrite("ShapeN")
+def shape_n(place: Place) -> list[Edge]:
+    """Shapes one by one: TensorFlow.js returns the list as floats."""
+    dtype = place.attr("out_type", INT32)
+    return [place.op("Shape", edge, out_type=dtype) for edge in place.inputs]
+
+
+@rewrite("Div")
+def div(place: Place) -> Edge | None:
+    """Whole numbers towards zero: TensorFlow.js rounds down."""
+    return None if place.dtype.stored != "int32" else truncated_quotient(place)
+
+
+@rewrite("Einsum")
+def einsum(place: Place) -> Edge | Unfit | None:
+    """An ellipsis as letters and one letter for each axis of an operand: TensorFlow.js knows neither."""
+    equation = bytes(place.attr("equation", b"")).decode().replace(" ", "")
+    terms, arrow, result = equation.partition("->")
+    operands = terms.split(",")
+    if arrow and "." not in equation and all(len(set(term)) == len(term) for term in operands):
+        return None
+    ranks = [None if (shape := place.known_shape(i)) is None else len(shape) for i in range(len(operands))]
+    if len(operands) != len(place.inputs) or None in ranks:
+        return Unfit("operands of known rank")
+    free = iter(sorted(set(string.ascii_letters) - set(equation)))
+    hidden = [max((rank or 0) - len(term.replace("...", "")), 0) * ("..." in term)
+              for rank, term in zip(ranks, operands, strict=True)]  # fmt: skip
+    extra = [next(free) for _ in range(max(hidden))]
+    if not arrow:
+        letters = "".join(operands).replace("...", "")
+        once = "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
+        result = ("..." if extra else "") + once
+    edges = list(place.inputs)
+    for i, term in enumerate(operands):
+        spelled = term.replace("...", "".join(extra[len(extra) - hidden[i] :]))
+        shape = place.known_shape(i) or ()
+        if any(letter in extra and size == 1 for letter, size in zip(spelled, shape, strict=True)) and len(edges) > 1:
+            return Unfit("ellipses without axes of size 1, which broadcast")
+        operands[i], edges[i] = _without_repeats(place, spelled, edges[i], list(shape))
+    text = f"{','.join(operands)}->{result.replace('...', ''.join(extra))}"
+    return place.op("Einsum", *edges, equation=text.encode(), N=len(edges))
+
+
+def _without_repeats(place: Place, term: str, x: Edge, shape: list[int]) -> tuple[str, Edge]:
+    """The diagonal over axes of one letter: what is beside it becomes 0 and one axis is summed."""
+    while len(set(term)) < len(term):
+        letter = next(letter for letter in term if term.count(letter) > 1)
+        first, second = (at for at, other in enumerate(term) if other == letter and term[:at].count(letter) < 2)
+        rank = len(term)
+        known = max(shape[first], shape.pop(second))
+        size = place.scalar(known) if known >= 0 else place.at(place.shape(x), first)
+
+        def along(axis: int, size: Edge = size, rank: int = rank) -> Edge:
+            shape = place.integers(*(-1 if at == axis else 1 for at in range(rank)))
+            return place.op("Reshape", place.range(size), shape, dtype=INT32, Tshape=INT32)
+
+        mask = place.op("Equal", along(first), along(second), dtype=INT32)
+        kept = place.op("SelectV2", mask, x, place.constant(0))
+        x = place.op("Sum", kept, place.integers(second), Tidx=INT32, keep_dims=False)
+        term = term[:second] + term[second + 1 :]
+    return term, x

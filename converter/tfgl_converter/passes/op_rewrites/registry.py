@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,21 @@ import numpy as np
 from tfgl.ir.graph import AttrValue, DataType, Edge, Graph, Node
 
 from ..editing import Array, Editor
+from ..known_shapes import KnownShapes
 from ..rewriting import PassContext, Rewritten
 
 INT32 = DataType("int32")
 BOOL = DataType("bool")
-# The outputs of the node in order; None where this node cannot be rewritten exactly.
-Rule = Callable[["Place"], Edge | Sequence[Edge] | None]
+
+
+class Unfit(str):
+    """What a node lacks for its rewrite, such as ``a constant axis``."""
+
+    __slots__ = ()
+
+
+# The outputs of the node in order, or what it lacks; None where the node is fine as it is.
+Rule = Callable[["Place"], Edge | Sequence[Edge] | Unfit | None]
 
 _rules: dict[str, Rule] = {}
 _walked = False
@@ -26,10 +35,12 @@ _walked = False
 class Place:
     """A node that is to be rewritten, and the means to write others in its stead."""
 
-    def __init__(self, node: Node, editor: Editor) -> None:
-        """The place of ``node`` in the graph under ``editor``."""
+    def __init__(self, node: Node, editor: Editor, shapes: KnownShapes) -> None:
+        """The place of ``node`` in the graph under ``editor``, whose ``shapes`` are those before any change."""
         self.node = node
         self.editor = editor
+        self.shapes = shapes
+        self.made: set[str] = set()
 
     @property
     def dtype(self) -> DataType:
@@ -49,14 +60,22 @@ class Place:
 
     def op(self, op: str, *inputs: Edge, dtype: DataType | None = None, **attrs: AttrValue) -> Edge:
         """A new node beside this one, of this one's ``T`` unless ``dtype`` states another."""
-        return self.editor.add(f"{self.node.name}/{op}", op, inputs, {"T": dtype or self.dtype, **attrs})
+        return self._made(self.editor.add(f"{self.node.name}/{op}", op, inputs, {"T": dtype or self.dtype, **attrs}))
+
+    def plain(self, op: str, *inputs: Edge, attrs: Mapping[str, AttrValue]) -> Edge:
+        """A new node beside this one with these attributes only."""
+        return self._made(self.editor.add(f"{self.node.name}/{op}", op, inputs, attrs))
+
+    def _made(self, edge: Edge) -> Edge:
+        self.made.add(edge.node)
+        return edge
 
     def constant(self, value: Any, dtype: DataType | None = None) -> Edge:
         """A new constant of this node's ``T``, or of ``dtype``."""
         wanted = dtype or self.dtype
         stored = wanted.stored
         array = np.asarray(value, np.dtype(stored if stored not in (None, "string") else object))
-        return self.editor.constant(f"{self.node.name}/constant", array, wanted)
+        return self._made(self.editor.constant(f"{self.node.name}/constant", array, wanted))
 
     def integers(self, *values: int) -> Edge:
         """A new int32 vector."""
@@ -73,18 +92,7 @@ class Place:
 
     def known_shape(self, i: int) -> tuple[int, ...] | None:
         """What the graph states of the shape of input ``i``: -1 for unknown sizes, None for nothing at all."""
-        edge = self.inputs[i]
-        array = self.editor.value(edge)
-        if array is not None:
-            return tuple(array.shape)
-        node = self.editor.nodes.get(edge.node)
-        if node is None:
-            return None
-        shapes = node.attrs.get("_output_shapes")
-        if isinstance(shapes, list) and edge.index < len(shapes) and isinstance(shapes[edge.index], tuple):
-            return shapes[edge.index]  # type: ignore[no-any-return]
-        stated = node.attrs.get("shape")
-        return stated if node.op == "Placeholder" and isinstance(stated, tuple) else None
+        return self.shapes.of(self.node.inputs[i])
 
     def shape(self, edge: Edge) -> Edge:
         """The shape of ``edge``, when it runs."""
@@ -115,6 +123,17 @@ class Place:
     def pack(self, *scalars: Edge) -> Edge:
         """A vector of int32 scalars."""
         return self.op("Pack", *scalars, dtype=INT32, N=len(scalars), axis=0)
+
+    def reshaped(self, edge: Edge, leading: Sequence[int], axes: int, *tail: int) -> Edge:
+        """``edge`` with its last ``axes`` axes laid out as ``tail``; ``leading`` is what is known of those before."""
+        if list(leading).count(-1) <= 1:
+            return self.op("Reshape", edge, self.integers(*leading, *tail), Tshape=INT32)
+        front = self.op(
+            "StridedSlice", self.shape(edge), self.integers(0), self.integers(-axes), self.integers(1), dtype=INT32,
+            Index=INT32, begin_mask=1, end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0,
+        )  # fmt: skip
+        wanted = self.op("ConcatV2", front, self.integers(*tail), self.scalar(0), dtype=INT32, N=2, Tidx=INT32)
+        return self.op("Reshape", edge, wanted, Tshape=INT32)
 
     def expand(self, edge: Edge, axis: int, dtype: DataType | None = None) -> Edge:
         """One more axis of size 1."""
@@ -168,23 +187,35 @@ def rewrite_missing_ops(graph: Graph, context: PassContext) -> Rewritten:
     if not found:
         return Rewritten(graph, 0)
     editor = Editor(graph, context.protected)
+    shapes = KnownShapes(graph)
     count = 0
     for node in found:
-        before = set(editor.nodes)
-        results = rules[node.op](Place(node, editor))
-        if results is None:
-            for name in set(editor.nodes) - before:
+        place = Place(node, editor, shapes)
+        results = rules[node.op](place)
+        if results is None or isinstance(results, Unfit):
+            for name in place.made:
                 editor.remove(name)
             continue
-        _replace(node, [results] if isinstance(results, Edge) else list(results), editor, before)
+        _replace(node, [results] if isinstance(results, Edge) else list(results), editor, place.made)
         count += 1
     return Rewritten(editor.graph() if count else graph, count)
 
 
-def _replace(node: Node, results: list[Edge], editor: Editor, before: set[str]) -> None:
+def rewrite_obstacle(graph: Graph, node: Node) -> str | None:
+    """What ``node`` lacks for the rewrite of its op; None when no rewrite of the op is known.
+
+    >>> rewrite_obstacle(Graph({}), Node("x", "Zeta")) is None
+    True
+    """
+    rule = _table().get(node.op)
+    found = None if rule is None else rule(Place(node, Editor(graph), KnownShapes(graph)))
+    return str(found) if isinstance(found, Unfit) else None
+
+
+def _replace(node: Node, results: list[Edge], editor: Editor, made: Collection[str]) -> None:
     """The last new node takes the name of the old one, so that names of layers stay."""
     last = editor.nodes[results[0].node]
-    if len(results) == 1 and last.name not in before and last.op != "Const" and not results[0].index:
+    if len(results) == 1 and last.name in made and last.op != "Const" and not results[0].index:
         editor.remove(last.name)
         editor.put(Node(node.name, last.op, last.inputs, node.control_inputs, last.attrs, node.device))
     else:
