@@ -23,6 +23,7 @@ from tfgl_converter.graph_conversion import GraphChoices, convert_source_graph
 from tfgl_converter.op_check import unsupported_ops
 from tfgl_converter.options import INPUT_FORMATS, OUTPUT_FORMATS, output_format_of
 from tfgl_converter.writers.graph_def import graph_to_json
+from zoo_models import assert_close
 
 ZOO = Path(__file__).resolve().parents[2] / "shared" / "zoo"
 SOURCES = ("tf_saved_model", "tf_frozen_model", "tf_hub")
@@ -95,11 +96,8 @@ def compare(got: Graph, home: Path, meta: dict[str, Any]) -> None:
             feeds = dict(zip(got.inputs, arrays(home / case["inputs_file"]).values(), strict=True))
         results = evaluate(got, feeds, [keys.get(key, key) for key in expected])
         for key, value in expected.items():
-            result = results[keys.get(key, key)]
-            assert result.shape == value.shape, key
-            np.testing.assert_allclose(
-                result, value, rtol=max(meta["rtol"], 1e-4), atol=max(meta["atol"], 1e-5), err_msg=key
-            )
+            rtol, atol = max(meta["rtol"], 1e-4), max(meta["atol"], 1e-5)
+            assert_close(results[keys.get(key, key)], value, key, rtol=rtol, atol=atol)
 
 
 @needs_zoo
