@@ -10,7 +10,9 @@ import pytest
 from linear_kernels import Row, check, compare, result_of, values
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError, TensorTooLargeError
+from tfgl.ir.shapes import conv3d_geometry
 from tfgl.registry import run_kernel
+from tfgl.tensor import Tensor
 
 # Input, filter, strides, pad, dilations.
 WINDOWS: list[tuple[tuple[int, ...], tuple[int, ...], Any, Any, Any]] = [
@@ -195,3 +197,44 @@ def test_wrong_arguments(gpu: Engine, shapes: dict[str, tuple[int, ...]], attrs:
     tensors = {name: gpu.tensor(np.zeros(shape, np.float32)) for name, shape in shapes.items()}
     with pytest.raises(InvalidArgumentError, match=text):
         run_kernel("FusedConv2D", tensors, {**_attrs(1, "same", 1), **attrs})
+
+
+# Input, filter, strides, pad, dilations.
+VOLUMES: list[tuple[tuple[int, ...], tuple[int, ...], Any, Any, Any]] = [
+    ((1, 4, 5, 5, 2), (2, 3, 3, 2, 6), 1, "valid", 1),
+    ((2, 5, 9, 11, 5), (3, 3, 2, 5, 7), 2, "same", 1),
+    ((1, 6, 7, 8, 4), (2, 2, 3, 4, 3), 1, "same", 2),
+    ((1, 3, 5, 7, 3), (1, 3, 3, 3, 9), [1, 2, 1], "same", 1),
+    ((1, 3, 5, 7, 3), (1, 1, 1, 3, 9), 1, "same", 1),
+    ((0, 3, 5, 7, 3), (2, 1, 1, 3, 9), 1, "same", 1),
+    ((1, 3, 5, 7, 0), (2, 1, 1, 0, 2), 1, "same", 1),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+@pytest.mark.parametrize("row", VOLUMES, ids=str)
+def test_volumes(gpu: Engine, row: tuple[Any, ...], dtype: str) -> None:
+    x, filter_, strides, pad, dilations = row
+    attrs = {"strides": strides, "pad": pad, "dilations": dilations}
+    check(gpu, Row("Conv3D", {"x": x, "filter": filter_}, attrs, dtype))
+    first = (x[0], x[4], *x[1:4])
+    check(gpu, Row("Conv3D", {"x": first, "filter": filter_}, attrs | {"dataFormat": "NCDHW"}, dtype))
+    if dilations == 1:
+        dy = conv3d_geometry(x, filter_, strides, pad).out_shape
+        back = {"strides": strides, "pad": pad, "inputShape": x}
+        check(gpu, Row("Conv3DBackpropInputV2", {"dy": dy, "filter": filter_}, back, dtype))
+
+
+def test_volumes_over_the_limit_of_the_tiled_layout_go_in_parts(gpu: Engine) -> None:
+    # More planes than a texture has lines.
+    planes = gpu.device.info.max_texture_size // 2 + 1
+    row = Row("Conv3D", {"x": (3, planes, 1, 1, 1), "filter": (2, 1, 1, 1, 1)}, {"strides": 1, "pad": "same"})
+    check(gpu, row)
+
+
+def test_chains_of_volumes_stay_tiled(gpu: Engine) -> None:
+    x, filter_ = (gpu.tensor(values(shape, "float32", 0)) for shape in ((1, 3, 9, 9, 4), (2, 3, 3, 4, 4)))
+    first = run_kernel("Conv3D", {"x": x, "filter": filter_}, {"strides": 1, "pad": "same"})
+    second = run_kernel("Relu", {"x": first}, {}) if isinstance(first, Tensor) else None
+    assert isinstance(second, Tensor)
+    assert second.is_tiled and not second.is_flat

@@ -140,7 +140,84 @@ def test_crops_of_whole_numbers_and_odd_boxes(gpu: Engine) -> None:
     assert (one(gpu, "CropAndResize", missing, attrs) == 0).all()
 
 
+def _maps(count: int) -> Array:
+    """Projective maps that turn, shear and shift, near the identity."""
+    maps = finite(count, 8) * np.float32(0.3)
+    maps[:, 6:] *= 0.05
+    maps[:, [0, 4]] += 1
+    return maps
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize("fill_mode", ["constant", "reflect", "wrap", "nearest"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_transforms(gpu: Engine, interpolation: str, fill_mode: str, channels: int) -> None:
+    attrs = {"interpolation": interpolation, "fillMode": fill_mode, "fillValue": -1.5}
+    tolerance = MIXED if interpolation == "bilinear" else 0
+    image, maps = finite(3, 5, 8, channels), _maps(3)
+    for output in ({}, {"outputShape": [7, 9]}, {"outputShape": [3, 20]}):
+        check(gpu, Row("Transform", {"image": image, "transforms": maps}, attrs | output, tolerance))
+    # Far beyond the edges, where positions are good to a few ten thousandths of a pixel, and to infinity where the
+    # divisor is 0.
+    far = np.concatenate([maps[:2] * 30, [[1, 0, 0, 0, 1, 0, -0.25, 0]]]).astype(np.float32)
+    check(gpu, Row("Transform", {"image": image, "transforms": far}, attrs, 50 * tolerance))
+    check(gpu, Row("Transform", {"image": image[:0], "transforms": maps[:1]}, attrs))
+    check(gpu, Row("Transform", {"image": finite(2, 1, 1, channels), "transforms": maps[:1]}, attrs, tolerance))
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_whole_numbers_are_moved_exactly(gpu: Engine, channels: int) -> None:
+    image = values(2, 5, 8, channels, dtype="int32")
+    check(gpu, Row("Transform", {"image": image, "transforms": _maps(1)}, {"fillValue": -(2**31)}))
+    check(gpu, Row("RotateWithOffset", {"image": image}, {"radians": 0.7, "fillValue": [1, 2, 3]}))
+
+
+def test_transform_of_not_a_number_and_infinities(gpu: Engine) -> None:
+    attrs = {"interpolation": "nearest", "fillMode": "constant", "fillValue": float("inf")}
+    check(gpu, Row("Transform", {"image": values(2, 5, 8, 3), "transforms": _maps(2)}, attrs))
+    lost = np.full((1, 8), np.nan, np.float32)
+    got = one(gpu, "Transform", {"image": finite(1, 5, 8, 3), "transforms": lost}, attrs)
+    assert (got == np.inf).all()
+
+
+@pytest.mark.parametrize("fill", [0, 2.5, [1, 2, 3]])
+@pytest.mark.parametrize("center", [0.5, [0.3, 0.8], 0])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_rotations(gpu: Engine, channels: int, center: Any, fill: Any) -> None:
+    attrs = {"radians": 0.7, "fillValue": fill, "center": center}
+    check(gpu, Row("RotateWithOffset", {"image": values(2, 7, 9, channels)}, attrs))
+
+
+def test_mirrored(gpu: Engine) -> None:
+    check(gpu, Row("FlipLeftRight", {"image": values(2, 7, 9, 3)}))
+    check(gpu, Row("FlipLeftRight", {"image": values(2, 7, 0, 3)}))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_from_pixels(gpu: Engine, channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 4)).astype(np.int32)
+    got = one(gpu, "FromPixels", {"pixels": pixels}, {"numChannels": channels})
+    np.testing.assert_array_equal(got, pixels[:, :, :channels])
+    assert got.dtype == np.int32
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("case", SIZES, ids=str)
+@pytest.mark.parametrize("kernel", ["ResizeBilinearGrad", "ResizeNearestNeighborGrad"])
+def test_gradients_of_resizing(
+    gpu: Engine, kernel: str, case: tuple[tuple[int, ...], list[int]], mode: dict[str, bool]
+) -> None:
+    shape, size = case
+    dy = finite(shape[0], *size, shape[3], seed=1)
+    check(gpu, Row(kernel, {"images": finite(*shape), "dy": dy}, {"size": size, **mode}, MIXED))
+
+
 WRONG: list[tuple[str, dict[str, Array], dict[str, Any], str]] = [
+    ("Transform", {"image": finite(2, 3, 3, 1), "transforms": finite(3, 8)}, {}, "batch x 8 or 1 x 8"),
+    ("Transform", {"image": finite(2, 3, 3, 1), "transforms": finite(1, 8)}, {"fillMode": "edge"}, "fillMode"),
+    ("RotateWithOffset", {"image": finite(1, 3, 3, 1)}, {"radians": 1.0, "fillValue": [1, 2]}, "1 or 3 numbers"),
+    ("FromPixels", {"pixels": values(3, 3, 4, dtype="int32")}, {"numChannels": 5}, "numChannels"),
+    ("ResizeBilinearGrad", {"images": finite(1, 3, 3, 1), "dy": finite(1, 3, 3, 2)}, {}, "channels of images"),
     ("ResizeBilinear", {"images": finite(3, 3, 1)}, {"size": [2, 2]}, "rank 4"),
     ("ResizeBilinear", {"images": finite(1, 3, 3, 1)}, {"size": [2]}, "2D"),
     ("ResizeNearestNeighbor", {"images": finite(1, 0, 3, 1)}, {"size": [2, 2]}, "empty"),

@@ -119,6 +119,41 @@ SCATTERS = [
     ),
 ]
 
+SEGMENTS = [
+    Row("UnsortedSegmentSum", {"x": finite(30, 3), "segmentIds": below(8, 30) - 2}, {"numSegments": 5}, SUMS),
+    Row("UnsortedSegmentSum", {"x": finite(30, 4), "segmentIds": below(8, 30) - 2}, {"numSegments": 5}, SUMS),
+    Row("UnsortedSegmentSum", {"x": values(30, dtype="int32"), "segmentIds": below(5, 30)}, {"numSegments": 5}),
+    Row("UnsortedSegmentSum", {"x": values(4, dtype="complex64"), "segmentIds": below(5, 4)}, {"numSegments": 5}, SUMS),
+    Row("UnsortedSegmentSum", {"x": finite(4, 5, 2), "segmentIds": below(7, 4, 5)}, {"numSegments": 7}, SUMS),
+    Row("UnsortedSegmentSum", {"x": finite(0, 3), "segmentIds": below(5, 0)}, {"numSegments": 2}),
+    Row("UnsortedSegmentSum", {"x": finite(4, 3), "segmentIds": below(5, 4)}, {"numSegments": 0}),
+    Row("UnsortedSegmentSum", {"x": finite(5000, 3), "segmentIds": below(900, 5000)}, {"numSegments": 900}, SUMS),
+    *[
+        Row(
+            "SparseToDense",
+            {
+                "sparseIndices": np.array([[0, 1], [2, 3], [2, 3], [4, 0]], np.int32),
+                "sparseValues": values(4, dtype=dtype),
+                "defaultValue": values(1, dtype=dtype, seed=1).reshape(()),
+            },
+            {"outputShape": [5, 6]},
+        )
+        for dtype in ("float32", "int32", "bool", "complex64", "string")
+    ],
+    Row(
+        "SparseToDense",
+        {"sparseIndices": below(7, 4), "sparseValues": finite(1).reshape(()), "defaultValue": finite(1, seed=1)},
+        {"outputShape": [7]},
+    ),
+    Row(
+        "SparseToDense",
+        {"sparseIndices": below(900, 5000), "sparseValues": finite(5000), "defaultValue": np.float32([np.nan])},
+        {"outputShape": [900]},
+    ),
+    Row("BroadcastArgs", {"s0": np.int32([1, 3]), "s1": np.int32([2, 1, 3])}),
+    Row("BroadcastArgs", {"s0": whole(0), "s1": np.int32([4, 0])}),
+]
+
 COUNTS = [
     Row("Bincount", {"x": below(9, 30), "weights": finite(30)}, {"size": 7}, SUMS),
     Row("Bincount", {"x": below(9, 30), "weights": whole(0)}, {"size": 12}),
@@ -177,7 +212,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("row", [*GATHERS, *SCATTERS, *COUNTS, *OTHERS], ids=str)
+@pytest.mark.parametrize("row", [*GATHERS, *SCATTERS, *SEGMENTS, *COUNTS, *OTHERS], ids=str)
 def test_against_the_reference(gpu: Engine, row: Row) -> None:
     check(gpu, row)
 
@@ -275,6 +310,20 @@ WRONG: list[tuple[str, dict[str, Array], dict[str, Any], str]] = [
         {},
         "tensor is float32",
     ),
+    (
+        "SparseToDense",
+        {"sparseIndices": below(3, 3), "sparseValues": finite(2), "defaultValue": finite(1)},
+        {"outputShape": [4]},
+        "incorrect shape",
+    ),
+    (
+        "SparseToDense",
+        {"sparseIndices": np.array([4]), "sparseValues": finite(1), "defaultValue": finite(1)},
+        {"outputShape": [4]},
+        "4 does not index into 4",
+    ),
+    ("UnsortedSegmentSum", {"x": finite(4, 3), "segmentIds": below(3, 3)}, {"numSegments": 3}, "segmentIds"),
+    ("BroadcastArgs", {"s0": np.int32([2]), "s1": np.int32([3])}, {}, "broadcast"),
     ("OneHot", {"indices": below(3, 3)}, {"depth": -1}, "depth"),
     ("OneHot", {"indices": below(3, 3)}, {"depth": 2, "dtype": "string"}, "dtype"),
     ("LinSpace", {}, {"start": 0, "stop": 1, "num": 0}, "positive"),

@@ -1,4 +1,4 @@
-"""AvgPool and MaxPool against the float64 reference."""
+"""Pools of images and volumes, and dilation, against the float64 reference."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import exact_kernels as exact
 from linear_kernels import Row, check, compare, result_of, values
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError
@@ -32,6 +33,72 @@ WINDOWS: list[tuple[tuple[int, ...], Any, Any, Any]] = [
 def test_pools(gpu: Engine, kernel: str, window: tuple[Any, ...]) -> None:
     x, size, strides, pad = window
     check(gpu, Row(kernel, {"x": x}, {"filterSize": size, "strides": strides, "pad": pad}))
+
+
+VOLUMES: list[tuple[tuple[int, ...], Any, Any, Any]] = [
+    ((2, 5, 9, 11, 6), 3, 2, "same"),
+    ((2, 4, 9, 11, 6), [2, 2, 3], [1, 1, 2], "valid"),
+    ((1, 3, 9, 11, 1), 3, 1, 1),
+    ((3, 7, 5, 6, 4), [3, 1, 2], [2, 1, 3], "same"),
+    ((1, 2, 5, 5, 8), 1, 1, "same"),
+    ((0, 5, 5, 5, 3), 2, 2, "same"),
+    ((1, 1, 1, 1, 1), [1, 1, 3], 1, "valid"),
+]
+
+
+@pytest.mark.parametrize("kernel", ["AvgPool3D", "MaxPool3D"])
+@pytest.mark.parametrize("window", VOLUMES, ids=str)
+def test_pools_of_volumes(gpu: Engine, kernel: str, window: tuple[Any, ...]) -> None:
+    x, size, strides, pad = window
+    attrs = {"filterSize": size, "strides": strides, "pad": pad}
+    check(gpu, Row(kernel, {"x": x}, attrs))
+    if isinstance(size, int):
+        check(gpu, Row(kernel, {"x": (x[0], x[4], *x[1:4])}, attrs | {"dataFormat": "NCDHW"}))
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+@pytest.mark.parametrize("window", WINDOWS[:-1], ids=str)
+def test_places_of_the_largest(gpu: Engine, window: tuple[Any, ...], dtype: str, in_batch: bool) -> None:
+    shape, size, strides, pad = window
+    attrs = {"filterSize": size, "strides": strides, "pad": pad, "includeBatchInIndex": in_batch}
+    # Equal elements too, of which the first counts.
+    x = exact.values(*shape, dtype=dtype)
+    x.reshape(-1)[::3] = 1
+    exact.check(gpu, exact.Row("MaxPoolWithArgmax", {"x": x}, attrs))
+
+
+# Input, filter, strides, pad, dilations.
+DILATIONS: list[tuple[tuple[int, ...], tuple[int, ...], Any, Any, Any]] = [
+    ((2, 9, 11, 6), (3, 3, 6), [2, 2], "same", 1),
+    ((1, 9, 11, 1), (2, 3, 1), 1, "valid", [1, 2]),
+    ((1, 30, 2, 5), (4, 1, 5), [3, 1], "same", 1),
+    ((2, 5, 5, 8), (3, 2, 8), 1, 1, 1),
+    ((0, 3, 3, 2), (1, 1, 2), 1, "same", 1),
+]
+
+
+@pytest.mark.parametrize("row", DILATIONS, ids=str)
+def test_dilation(gpu: Engine, row: tuple[Any, ...]) -> None:
+    x, filter_, strides, pad, dilations = row
+    attrs = {"strides": strides, "pad": pad, "dilations": dilations}
+    named = {"x": exact.values(*x), "filter": exact.finite(*filter_, seed=1)}
+    exact.check(gpu, exact.Row("Dilation2D", named, attrs, 1e-6))
+    whole = {"x": exact.values(*x, dtype="int32") // 2, "filter": exact.values(*filter_, dtype="int32", seed=1) // 2}
+    exact.check(gpu, exact.Row("Dilation2D", whole, attrs))
+
+
+def test_dilation_passes_over_what_is_no_number(gpu: Engine) -> None:
+    lowest = np.finfo(np.float32).min
+    # As TensorFlow's kernel gives it.
+    for held, want in (
+        ([np.nan, 1, 2, 3], 3),
+        ([0, np.inf, np.nan, 1], np.inf),
+        ([np.nan] * 4, lowest),
+        ([-np.inf] * 4, lowest),
+    ):
+        named = {"x": np.array(held, np.float32).reshape(1, 2, 2, 1), "filter": np.zeros((2, 2, 1), np.float32)}
+        assert exact.one(gpu, "Dilation2D", named, {"strides": 1, "pad": "valid"}).item() == want
 
 
 @pytest.mark.parametrize("mode", ["floor", "round", "ceil"])
@@ -74,3 +141,6 @@ def test_wrong_arguments(gpu: Engine) -> None:
         run_kernel(
             "MaxPool", {"x": gpu.tensor(np.zeros((1, 2, 2, 1), bool))}, {"filterSize": 2, "strides": 1, "pad": "valid"}
         )
+    with pytest.raises(InvalidArgumentError, match="same depth"):
+        filter_ = gpu.tensor(np.ones((2, 2, 2), np.float32))
+        run_kernel("Dilation2D", {"x": x.view((1, 5, 5, 3)), "filter": filter_}, {"strides": 1, "pad": 0})

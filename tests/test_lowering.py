@@ -398,3 +398,19 @@ def test_outputs_that_an_op_does_not_have() -> None:
     with pytest.raises(InvalidArgumentError, match="has no output 7"):
         evaluate(chain(), {"x": x}, ["parts:7"])
     assert evaluate(chain(), {"x": x}, ["y"])["y"].shape == (3, 1)
+
+
+@pytest.mark.parametrize("data_format", ["NDHWC", "NCDHW"])
+def test_transposed_convolution_of_volumes_with_dilations(data_format: str) -> None:
+    rng = np.random.default_rng(0)
+    filter_, x = rng.normal(size=(2, 2, 3, 3, 4)), rng.normal(size=(1, 5, 6, 7, 3))
+    attrs = {"strides": [1] * 5, "padding": "VALID", "data_format": data_format}
+    spread = [1, 1, 2, 1, 2] if data_format == "NCDHW" else [1, 2, 1, 2, 1]
+    dy = rng.normal(size=(1, 3, 5, 3, 4))
+    shape = x.shape
+    if data_format == "NCDHW":
+        x, dy, shape = np.moveaxis(x, 4, 1), np.moveaxis(dy, 4, 1), (1, 3, 5, 6, 7)
+    # The transpose by its definition: <y, conv(x)> is <convT(y), x>.
+    forward = run("Conv3D", x, filter_, dilations=spread, **attrs)
+    back = run("Conv3DBackpropInputV2", ints(*shape), filter_, dy, dilations=spread, **attrs)
+    np.testing.assert_allclose((forward * dy).sum(), (back * x).sum(), rtol=1e-10)

@@ -142,7 +142,7 @@ class Engine:
         if tensor.dtype in ("string", "complex64"):
             raise InvalidArgumentError(f"{self.node or 'this kernel'} takes no {tensor.dtype} tensor")
         if tensor.is_tiled:
-            shape = tiling(_as_four(tensor.shape), self.device.layers)
+            shape = tiling(tensor.shape, self.device.layers)
             source_tensor = tensor
             with self._alone(tensor.persistent):
                 flat = self._flat_buffer(tensor.size, tensor.kind)
@@ -172,7 +172,7 @@ class Engine:
 
     def make_tiles(self, tensor: Tensor) -> Buffer | None:
         """A tiled buffer with the values of a (batch, height, width, channels) tensor; None if it does not fit."""
-        shape = tiling(_as_four(tensor.shape), self.device.layers)
+        shape = tiling(tensor.shape, self.device.layers)
         buffer = self.tiles_buffer(shape, tensor.kind)
         if buffer is None:
             return None
@@ -268,7 +268,7 @@ class Engine:
         kind = result.kind
         values: dict[str, ParameterValue]
         if layout == "tiles":
-            plan = tiling(_as_four(result.shape), self.device.layers)
+            plan = tiling(result.shape, self.device.layers)
             buffer = self.tiles_buffer(plan, kind)
             if buffer is None:
                 raise TensorTooLargeError(
@@ -459,14 +459,6 @@ class Engine:
     def close(self) -> None:
         """Close the device; every tensor on it is lost."""
         self.device.close()
-
-
-def _as_four(shape: Shape) -> tuple[int, int, int, int]:
-    """``shape`` with leading ones up to (batch, height, width, channels)."""
-    if len(shape) > 4:
-        raise InvalidArgumentError(f"the tiled layout takes up to 4 axes; got shape {shape}")
-    padded = (1,) * (4 - len(shape)) + shape
-    return padded[0], padded[1], padded[2], padded[3]
 
 
 class _Engines(threading.local):

@@ -49,13 +49,23 @@ class Tiling:
         return {f"{prefix}_{name}": getattr(self, name) for name in names}
 
 
+def as_images(shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """``shape`` as (batch, height, width, channels): axes in front are ones, or merged into the batch.
+
+    >>> as_images((5, 6)), as_images((2, 3, 4, 5, 6))
+    ((1, 1, 5, 6), (6, 4, 5, 6))
+    """
+    height, width, channels = ((1,) * 3 + tuple(shape))[-3:]
+    return math.prod(shape[:-3]), height, width, channels
+
+
 def tiling(shape: Sequence[int], layers: int) -> Tiling:
-    """Tiling of a (batch, height, width, channels) shape in bands of ``layers`` lines.
+    """Tiling of ``shape``, as (batch, height, width, channels), in bands of ``layers`` lines.
 
     >>> tiling((1, 9, 5, 6), 8).rows
     4
     """
-    batch, height, width, channels = shape
+    batch, height, width, channels = as_images(shape)
     return Tiling(batch, height, width, channels, -(-channels // 4), -(-height // layers))
 
 
@@ -218,7 +228,7 @@ class Tensor:
             result._host = self._host.reshape(result.shape)
             if self.dtype in ("string", "complex64") or self._flat is None:
                 return result
-        tiles = self._tiles if result.shape == self.shape else None
+        tiles = self._tiles if as_images(result.shape) == as_images(self.shape) else None
         flat = self._flat if tiles is not None else self.flat()
         return result.adopt(flat=flat, tiles=tiles)
 

@@ -71,7 +71,7 @@ def _flat_access(shape: Shape, out: Shape) -> Access:
 
 def _tiled_access(operands: Sequence[Tensor], out: Shape) -> list[Access] | None:
     """How a tiled result reads its operands; None when the result is better flat."""
-    if not any(t.is_tiled and t.shape == out for t in operands) or len(out) > 4 or not math.prod(out):
+    if not any(t.is_tiled and t.shape == out for t in operands) or not math.prod(out):
         return None
     modes: list[Access] = []
     for operand in operands:

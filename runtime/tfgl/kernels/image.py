@@ -36,7 +36,7 @@ def resize_nearest_neighbor(
 def _resized(
     images: Tensor, size: Sequence[int], align_corners: bool, half_pixel: bool, dtype: DType, bilinear: bool
 ) -> Tensor:
-    _check_numbers(images)
+    check_images(images)
     shape = resize_shape(images.shape, size)
     # Rounding half pixels moves even an unchanged size; TensorFlow does not take the two together.
     if shape == images.shape and dtype == images.dtype and not (align_corners and half_pixel):
@@ -57,6 +57,63 @@ def _resized(
             "resize_tiles", {"images": images}, shape, dtype, parameters, defines, layout="tiles", tiled=("images",)
         )
     return _flat(images, {"images": images}, "resize", shape, dtype, parameters, defines)
+
+
+@kernel("ResizeBilinearGrad")
+def resize_bilinear_grad(
+    images: Tensor,
+    dy: Tensor,
+    *,
+    size: Sequence[int] | None = None,
+    align_corners: bool = False,
+    half_pixel_centers: bool = False,
+) -> Tensor:
+    """The gradient of ResizeBilinear by ``images``."""
+    return _resize_gradient(images, dy, align_corners, half_pixel_centers, {"BILINEAR": ""})
+
+
+@kernel("ResizeNearestNeighborGrad")
+def resize_nearest_neighbor_grad(
+    images: Tensor,
+    dy: Tensor,
+    *,
+    size: Sequence[int] | None = None,
+    align_corners: bool = False,
+    half_pixel_centers: bool = False,
+) -> Tensor:
+    """The gradient of ResizeNearestNeighbor by ``images``."""
+    return _resize_gradient(images, dy, align_corners, half_pixel_centers, {})
+
+
+def _resize_gradient(
+    images: Tensor, dy: Tensor, align_corners: bool, half_pixel: bool, defines: dict[str, object]
+) -> Tensor:
+    engine = images.engine
+    check_images(images)
+    check_images(dy)
+    if (dy.shape[0], dy.shape[3]) != (images.shape[0], images.shape[3]) or dy.dtype != "float32":
+        raise InvalidArgumentError(
+            f"{engine.node}: dy must be float32 with the batch and channels of images {list(images.shape)}, "
+            f"got {dy.dtype} {list(dy.shape)}"
+        )
+    if not dy.size or not images.size:
+        return engine.emit("fill", {}, images.shape, "float32", {"fill_value": 0.0})
+    _, height, width, channels = images.shape
+    aligned = channels % 4 == 0
+    values: dict[str, ParameterValue] = {
+        "align_corners": int(align_corners),
+        "half_pixel": int(half_pixel),
+        "scale_height": scale(height, dy.shape[1], align_corners),
+        "scale_width": scale(width, dy.shape[2], align_corners),
+        "in_height": height,
+        "in_width": width,
+        "out_height": dy.shape[1],
+        "out_width": dy.shape[2],
+        "pixel_units": channels // 4 if aligned else channels,
+    }
+    if aligned:
+        defines["ALIGNED"] = ""
+    return engine.emit("resize_gradient", {"dy": dy}, images.shape, "float32", values, defines)
 
 
 def scale(in_size: int, out_size: int, align_corners: bool) -> float:
@@ -93,7 +150,12 @@ def _flat(
     return images.engine.emit(body, inputs, shape, dtype, parameters, defines)
 
 
-def _check_numbers(images: Tensor) -> None:
+def check_images(images: Tensor) -> None:
+    """Raise InvalidArgumentError unless ``images`` are numbers in four axes."""
+    if images.ndim != 4:
+        raise InvalidArgumentError(
+            f"{images.engine.node}: images must be rank 4, (batch, height, width, channels), got rank {images.ndim}"
+        )
     if images.dtype in ("string", "complex64"):
         raise InvalidArgumentError(f"{images.engine.node}: images must be numbers, got {images.dtype}")
 
@@ -115,7 +177,7 @@ def crop_and_resize(
     """
     if method not in ("bilinear", "nearest"):
         raise InvalidArgumentError(f"method must be bilinear or nearest, but was {method}")
-    _check_numbers(image)
+    check_images(image)
     shape = crop_and_resize_shape(image.shape, boxes.shape, box_ind.shape, crop_size)
     engine = image.engine
     if not image.size and 0 not in shape:

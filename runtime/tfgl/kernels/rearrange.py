@@ -184,6 +184,26 @@ def broadcast_to(x: Tensor, *, shape: Sequence[int], input_shape: Sequence[int] 
     return gather_strided(x, StridedView(tuple(shape), strides))
 
 
+@kernel("FlipLeftRight", complex_parts=True)
+def flip_left_right(image: Tensor) -> Tensor:
+    """Images (batch, height, width, channels) mirrored."""
+    if image.ndim != 4:
+        raise InvalidArgumentError(f"Error in flipLeftRight: image must be rank 4, but got rank {image.ndim}.")
+    return reverse(image, dims=2)
+
+
+@kernel("FromPixels")
+def from_pixels(pixels: Tensor, *, num_channels: int = 3) -> Tensor:
+    """The first ``num_channels`` channels of int32 ``pixels`` (height, width, 4)."""
+    if pixels.ndim != 3 or pixels.dtype != "int32":
+        raise InvalidArgumentError(
+            f"FromPixels takes int32 pixels (height, width, channels), got {pixels.dtype} {list(pixels.shape)}"
+        )
+    if not 1 <= num_channels <= pixels.shape[2]:
+        raise InvalidArgumentError(f"numChannels must be 1 to {pixels.shape[2]}, got {num_channels}")
+    return gather_strided(pixels, StridedView.of(pixels.shape).sliced(2, 0, num_channels))
+
+
 @kernel("Tile", complex_parts=True, strings=True)
 def tile(x: Tensor, *, reps: Sequence[int]) -> Tensor:
     """``x`` repeated ``reps[k]`` times along axis k."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tfgl_shaders.assembly import ParameterValue
 
 from ..errors import InvalidArgumentError
-from ..ir.shapes import scatter_nd_dims
+from ..ir.shapes import scatter_nd_dims, segment_shape, sparse_to_dense_count
 from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor
 from .indexing import as_int, flat_rows
+from .rearrange import broadcast_to
 
 # Rows of updates times elements of the output, up to which looking through all of them beats sorting.
 _MAX_COMPARISONS = 1 << 22
@@ -35,6 +37,35 @@ def tensor_scatter_update(tensor: Tensor, indices: Tensor, updates: Tensor) -> T
     depth, count, inner = scatter_nd_dims(indices.shape, updates.shape, tensor.shape)
     rows = flat_rows(indices, count, tensor.shape[:depth], tensor.shape)
     return scatter_rows(rows, updates, tensor.shape, inner, tensor)
+
+
+@kernel("SparseToDense", complex_parts=True, strings=True)
+def sparse_to_dense(
+    sparse_indices: Tensor, sparse_values: Tensor, default_value: Tensor, *, output_shape: Sequence[int]
+) -> Tensor:
+    """``default_value`` of ``output_shape`` with ``sparse_values``, or the one there is, at ``sparse_indices``.
+
+    Of duplicate indices the last counts.
+    """
+    shape = tuple(int(n) for n in output_shape)
+    count = sparse_to_dense_count(sparse_indices.shape, sparse_values.shape, default_value.shape, shape)
+    if default_value.dtype != sparse_values.dtype:
+        raise InvalidArgumentError(
+            f"SparseToDense: the values are {sparse_values.dtype}, the default value is {default_value.dtype}"
+        )
+    rows = flat_rows(sparse_indices, count, shape, shape)
+    values = broadcast_to(sparse_values, shape=(count,))
+    return scatter_rows(rows, values, shape, 1, broadcast_to(default_value, shape=shape))
+
+
+@kernel("UnsortedSegmentSum", complex_parts=True)
+def unsorted_segment_sum(x: Tensor, segment_ids: Tensor, *, num_segments: int) -> Tensor:
+    """Sums of the slices of ``x`` with the same id; an id that is not in [0, ``num_segments``) counts nowhere."""
+    inner = segment_shape(x.shape, segment_ids.shape, num_segments)
+    if x.dtype == "bool":
+        raise InvalidArgumentError("UnsortedSegmentSum: x must be float32 or int32, got bool")
+    rows = as_int(segment_ids).view((segment_ids.size,), "int32")
+    return scatter_rows(rows, x, (int(num_segments), *inner), math.prod(inner))
 
 
 def scatter_rows(rows: Tensor, updates: Tensor, shape: Shape, inner: int, tensor: Tensor | None = None) -> Tensor:

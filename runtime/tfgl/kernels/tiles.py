@@ -14,6 +14,8 @@ from ..tensor import Shape, Tensor, tiling
 
 TO_CHANNELS_LAST = (0, 2, 3, 1)
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
+VOLUMES_TO_CHANNELS_LAST = (0, 2, 3, 4, 1)
+VOLUMES_TO_CHANNELS_FIRST = (0, 4, 1, 2, 3)
 
 
 def transposed(x: Tensor, perm: Sequence[int]) -> Tensor:
@@ -24,7 +26,7 @@ def transposed(x: Tensor, perm: Sequence[int]) -> Tensor:
 
 
 def fits_tiles(engine: Engine, shape: Sequence[int]) -> bool:
-    """Whether a (batch, height, width, channels) float or int tensor fits the tiled layout of the device."""
+    """Whether a float or int tensor of ``shape`` fits the tiled layout of the device."""
     return engine.tiles_buffer(tiling(shape, engine.device.layers), "float") is not None
 
 
@@ -52,7 +54,8 @@ def in_batches(x: Tensor, out_shape: Shape, draw: Callable[[Tensor, Shape], Tens
     parts = []
     for first in range(0, batch, count):
         size = min(count, batch - first)
-        part = run_kernel("Slice", {"x": x}, {"begin": [first, 0, 0, 0], "size": [size, *x.shape[1:]]})
+        begin = [first, *[0] * (x.ndim - 1)]
+        part = run_kernel("Slice", {"x": x}, {"begin": begin, "size": [size, *x.shape[1:]]})
         assert isinstance(part, Tensor)
         parts.append(draw(part, (size, *out_shape[1:])))
     joined = run_kernel("Concat", {"tensors": parts}, {"axis": 0})
@@ -78,7 +81,7 @@ def dilation_parameters(geometry: Convolution) -> dict[str, ParameterValue]:
 
 
 def in_parameters(x: Tensor) -> dict[str, ParameterValue]:
-    """Shader parameters that describe the tiled tensor ``x`` of rank 4."""
+    """Shader parameters that describe the tiled tensor ``x``."""
     return dict(tiling(x.shape, x.engine.device.layers).parameters("in"))
 
 

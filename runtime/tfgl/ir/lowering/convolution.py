@@ -155,7 +155,7 @@ def _dilated(call: Call, filter_: Value, dilations: Sequence[int]) -> Value:
         spread = call.one("PadV2", {"x": spread}, paddings=[[0, 0], [0, dilation - 1], [0, 0]], constantValue=0)
         spread = reshape(call, spread, (*before, taps * dilation, *after))
         extent = [*before, (taps - 1) * dilation + 1, *after]
-        filter_ = call.one("Slice", {"x": spread}, begin=[0] * 4, size=extent)
+        filter_ = call.one("Slice", {"x": spread}, begin=[0] * len(extent), size=extent)
     return filter_
 
 
@@ -177,13 +177,17 @@ def conv3d(call: Call) -> Value:
     return transpose(call, result, _TO_FIRST_3D) if first else result
 
 
-@lower("Conv3DBackpropInputV2", inputs=3, kernels=("Conv3DBackpropInputV2", "Transpose"), host=(0,))
+@lower(
+    "Conv3DBackpropInputV2",
+    inputs=3,
+    kernels=("Conv3DBackpropInputV2", "Transpose", "Reshape", "PadV2", "Slice"),
+    host=(0,),
+)
 def conv3d_backprop_input(call: Call) -> Value:
-    """The transposed 3-D convolution."""
+    """The transposed 3-D convolution. The kernel has no dilations: a dilated filter gets its zeros here."""
     shape, filter_, dy = call.host_integers(0), call.inputs[1], call.inputs[2]
     first = is_channels_first(call, "NDHWC")
-    if spatial(call, "dilations", 5, first, default=1) != [1, 1, 1]:
-        raise InvalidArgumentError("dilations of a transposed 3-D convolution are not supported")
+    filter_ = _dilated(call, filter_, spatial(call, "dilations", 5, first, default=1))
     if len(shape) != 5:
         raise InvalidArgumentError(f"input_sizes must be 5 numbers, got {shape}")
     if first:

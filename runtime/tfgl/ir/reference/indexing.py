@@ -9,7 +9,16 @@ import numpy as np
 
 from ...dtypes import check_dtype
 from ...errors import InvalidArgumentError
-from ..shapes import gather, gather_nd_shape, one_hot_shape, scatter_nd_dims, shape_text, strides_of
+from ..shapes import (
+    gather,
+    gather_nd_shape,
+    one_hot_shape,
+    scatter_nd_dims,
+    segment_shape,
+    shape_text,
+    sparse_to_dense_count,
+    strides_of,
+)
 from .conversion import cast_to, numbers
 from .registry import Array, reference
 
@@ -83,9 +92,10 @@ def sparse_to_dense(
     sparse_indices: Array, sparse_values: Array, default_value: Array, *, output_shape: Sequence[int]
 ) -> Array:
     """``default_value`` everywhere but at ``sparse_indices``; one value may serve all."""
-    indices = sparse_indices.reshape(-1, 1) if sparse_indices.ndim < 2 else sparse_indices
-    values = np.broadcast_to(sparse_values.reshape(-1), (len(indices),))
-    out = np.full(tuple(output_shape), default_value, sparse_values.dtype)
+    count = sparse_to_dense_count(sparse_indices.shape, sparse_values.shape, default_value.shape, output_shape)
+    indices = sparse_indices.reshape(count, len(output_shape))
+    values = np.broadcast_to(sparse_values, (count,))
+    out = np.full(tuple(output_shape), default_value.reshape(()).item(), sparse_values.dtype)
     rows = _rows(cast_to(indices, "int32"), output_shape)
     flat = out.reshape(-1)
     for row, value in zip(rows.tolist(), values, strict=True):
@@ -105,10 +115,8 @@ def one_hot(indices: Array, *, depth: int, on_value: float = 1, off_value: float
 @reference("UnsortedSegmentSum")
 def unsorted_segment_sum(x: Array, segment_ids: Array, *, num_segments: int) -> Array:
     """Sums of the slices of ``x`` with the same id; a negative id counts nowhere."""
-    if x.shape[: segment_ids.ndim] != segment_ids.shape:
-        raise InvalidArgumentError(f"segmentIds {list(segment_ids.shape)} must be a prefix of x {list(x.shape)}")
+    inner = segment_shape(x.shape, segment_ids.shape, num_segments)
     x = numbers(x)[0]
-    inner = x.shape[segment_ids.ndim :]
     ids = cast_to(segment_ids, "int32").reshape(-1)
     kept = (ids >= 0) & (ids < num_segments)
     out = np.zeros((num_segments, *inner), x.dtype)

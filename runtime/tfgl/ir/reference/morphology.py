@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import InvalidArgumentError
-from ..shapes import Convolution, pool2d_geometry
+from ..shapes import Convolution, dilation2d_geometry
 from ..shapes.convolution import Extents, Pad
 from .conversion import numbers
 from .convolution import taps
@@ -17,19 +16,18 @@ def _dilated(
     x: Array, filter: Array, strides: Extents, pad: Pad, dilations: Extents | None
 ) -> tuple[Convolution, Array, Array]:
     """(geometry, result, which tap of the filter each element of the result comes from)."""
-    if filter.ndim != 3 or x.ndim != 4 or filter.shape[2] != x.shape[3]:
-        raise InvalidArgumentError(
-            "Error in dilation2d: expected x of rank 4 and a filter (height, width, channels of x), got "
-            f"{list(x.shape)} and {list(filter.shape)}"
-        )
+    geometry = dilation2d_geometry(x.shape, filter.shape, strides, pad, dilations=dilations)
     x, filter = numbers(x, filter)
-    geometry = pool2d_geometry(x.shape, filter.shape[:2], strides, pad, dilations=dilations)
-    out = np.full(geometry.out_shape, lowest(x.dtype), x.dtype)
-    which = np.zeros(out.shape, np.int64)
+    # As in TensorFlow, what is not above the lowest finite number counts for nothing: NaN and minus infinity.
+    # It is that of float32, in which float64 stands for it.
+    start = float(np.finfo(np.float32).min) if x.dtype.kind == "f" else lowest(x.dtype)
+    out = np.full(geometry.out_shape, start, x.dtype)
+    which = np.full(out.shape, -1, np.int64)
     for (row, column), outs, ins in taps(geometry):
         value = x[ins] + filter[row, column]
-        which[outs] = np.where(value > out[outs], row * filter.shape[1] + column, which[outs])
-        out[outs] = np.maximum(out[outs], value)
+        better = value > out[outs]
+        which[outs] = np.where(better, row * filter.shape[1] + column, which[outs])
+        out[outs] = np.where(better, value, out[outs])
     return geometry, out, which
 
 

@@ -61,7 +61,7 @@ def _winners(x: Array, geometry: Convolution) -> Array:
     where = np.full(best.shape, -1, np.int64)
     positions = np.arange(int(np.prod(x.shape[1:]))).reshape(1, *x.shape[1:])
     for _, outs, ins in taps(geometry):
-        better = (x[ins] > best[outs]) | (where[outs] < 0)
+        better = (x[ins] > best[outs]) | (where[outs] < 0) | (np.isnan(best[outs]) & ~np.isnan(x[ins]))
         best[outs] = np.where(better, x[ins], best[outs])
         where[outs] = np.where(better, positions[ins], where[outs])
     return where
@@ -69,6 +69,8 @@ def _winners(x: Array, geometry: Convolution) -> Array:
 
 def _maximum_gradient(dy: Array, x: Array, geometry: Convolution) -> Array:
     x, dy = channels_to_end(x, geometry), channels_to_end(floating(dy), geometry)
+    if not x.size or not dy.size:
+        return np.zeros(geometry.in_shape)
     out = np.zeros((geometry.batch, int(np.prod(x.shape[1:]))))
     where = _winners(x, geometry).reshape(geometry.batch, -1)
     np.add.at(out, (np.arange(geometry.batch)[:, None], where), dy.reshape(geometry.batch, -1))
@@ -95,12 +97,17 @@ def max_pool(
 def max_pool_with_argmax(
     x: Array, *, filter_size: Extents, strides: Extents, pad: Pad, include_batch_in_index: bool = False
 ) -> list[Array]:
-    """MaxPool, and the flat index of each maximum in its image, or in the batch."""
+    """The maxima, and the flat index of each in its image, or in the batch.
+
+    As the original's specs ask, NaN counts only where a window has no number. A window of padding alone gives 0
+    and the index -1.
+    """
     geometry = pool2d_geometry(x.shape, filter_size, strides, pad)
     where = _winners(x, geometry)
-    if include_batch_in_index:
-        where = where + (np.arange(geometry.batch) * int(np.prod(x.shape[1:]))).reshape(-1, 1, 1, 1)
-    return [_maximum(x, geometry), where]
+    before = (np.arange(geometry.batch) * int(np.prod(x.shape[1:]))).reshape(-1, 1, 1, 1)
+    in_batch = np.where(where < 0, -1, where + before)
+    largest = np.where(where < 0, 0, x.reshape(-1)[in_batch]).astype(x.dtype)
+    return [largest, in_batch if include_batch_in_index else where]
 
 
 @reference("AvgPool3D")

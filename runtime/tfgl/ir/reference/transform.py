@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...errors import InvalidArgumentError
+from ..shapes import transform_shape
 from .registry import Array, reference
 
 
@@ -58,18 +59,11 @@ def transform(
     ``transforms`` has a row a..h for each image, or one for all. Formulas:
     https://www.tensorflow.org/api_docs/python/tf/raw_ops/ImageProjectiveTransformV3
     """
-    if image.ndim != 4 or transforms.ndim != 2 or transforms.shape[1] != 8:
-        raise InvalidArgumentError(
-            f"Error in transform: expected images of rank 4 and transforms (batch, 8), got {list(image.shape)} "
-            f"and {list(transforms.shape)}"
-        )
-    if transforms.shape[0] not in (1, image.shape[0]):
-        raise InvalidArgumentError("Error in transform: Input transform should be batch x 8 or 1 x 8")
+    _, height, width, _ = transform_shape(image.shape, transforms.shape, output_shape)
     if interpolation not in ("nearest", "bilinear"):
         raise InvalidArgumentError(f"Error in Transform: Expect 'nearest' or 'bilinear', but got {interpolation}")
     if fill_mode not in _MODES:
         raise InvalidArgumentError(f"Error in Transform: fillMode must be one of {', '.join(_MODES)}, got {fill_mode}")
-    height, width = image.shape[1:3] if output_shape is None else (int(n) for n in output_shape)
     # Which pixel is nearest is decided in float32, as TensorFlow does: halves are common.
     precision = np.float32 if interpolation == "nearest" else np.float64
     columns, rows = np.meshgrid(np.arange(width, dtype=precision), np.arange(height, dtype=precision))
@@ -81,7 +75,7 @@ def transform(
         y = _MODES[fill_mode]((d * columns + e * rows + f) / divisor, image.shape[1])
         if interpolation == "nearest":
             # Halves go away from zero, as C's round has them.
-            row, column = (np.copysign(np.floor(np.abs(v) + 0.5), v) for v in (y, x))
+            row, column = (np.copysign(np.floor(np.abs(v)) + (np.abs(v) % 1 >= 0.5), v) for v in (y, x))
             value = _read(picture, row, column, fill_value)
         else:
             top, left = np.floor(y), np.floor(x)

@@ -20,11 +20,28 @@ from .convolution import (
     conv2d_transpose_geometry,
     conv3d_geometry,
     conv3d_transpose_geometry,
+    dilation2d_geometry,
     pool2d_geometry,
     pool3d_geometry,
 )
-from .image import crop_and_resize_shape, nearest_sources, resize_scale, resize_scales, resize_shape
-from .indexing import Gather, gather, gather_nd_shape, one_hot_shape, scatter_nd_dims, top_k_shape
+from .image import (
+    crop_and_resize_shape,
+    nearest_sources,
+    resize_scale,
+    resize_scales,
+    resize_shape,
+    transform_shape,
+)
+from .indexing import (
+    Gather,
+    gather,
+    gather_nd_shape,
+    one_hot_shape,
+    scatter_nd_dims,
+    segment_shape,
+    sparse_to_dense_count,
+    top_k_shape,
+)
 from .joining import concat_shape, pack_shape, pad_shape, split_sizes, tile_shape, unpack_shape
 from .rearrangement import (
     Rearrangement,
@@ -55,6 +72,7 @@ __all__ = [
     "conv3d_transpose_geometry",
     "crop_and_resize_shape",
     "depth_to_space_shape",
+    "dilation2d_geometry",
     "expand_dims_shape",
     "gather",
     "gather_nd_shape",
@@ -74,14 +92,17 @@ __all__ = [
     "resize_scales",
     "resize_shape",
     "scatter_nd_dims",
+    "segment_shape",
     "shape_text",
     "slice_bounds",
     "space_to_batch",
+    "sparse_to_dense_count",
     "split_sizes",
     "strided_slice_plan",
     "strides_of",
     "tile_shape",
     "top_k_shape",
+    "transform_shape",
     "transposed_shape",
     "unpack_shape",
 ]

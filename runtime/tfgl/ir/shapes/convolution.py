@@ -283,6 +283,28 @@ def pool2d_geometry(
     return _geometry("pool", in_shape, window, channels, strides, dilations, pad, dim_rounding_mode, channels_last)
 
 
+def dilation2d_geometry(
+    in_shape: Sequence[int],
+    filter_shape: Sequence[int],
+    strides: Extents,
+    pad: Pad,
+    *,
+    dilations: Extents | None = 1,
+) -> Convolution:
+    """Geometry of Dilation2D; ``filter_shape`` is (height, width, channels of the input).
+
+    >>> dilation2d_geometry((1, 5, 4, 2), (2, 2, 2), 1, "same").out_shape
+    (1, 5, 4, 2)
+    """
+    _check_rank("dilation2d", "input", in_shape, 4)
+    _check_rank("dilation2d", "filter", filter_shape, 3)
+    if in_shape[3] != filter_shape[2]:
+        raise InvalidArgumentError(
+            f"Error in dilation2d: an input and filter must have the same depth: {in_shape[3]} vs {filter_shape[2]}"
+        )
+    return _geometry("dilation2d", in_shape, filter_shape[:2], in_shape[3], strides, dilations, pad, None, True)
+
+
 def pool3d_geometry(
     in_shape: Sequence[int],
     filter_size: Extents,
@@ -340,6 +362,8 @@ def _geometry(
         elif pad == "valid":
             first = last = 0
             count = -(-(extent - size + 1) // step)
+            if rank == 3:
+                count = max(count, 0)  # as TensorFlow.js has it, for volumes only
         else:
             raise InvalidArgumentError(f"Error in {what}: Unknown padding parameter: {pad}")
         if count < 0:

@@ -94,3 +94,26 @@ def crop_and_resize_shape(
     if min(crop_size) < 1:
         raise InvalidArgumentError(f"cropSize must be atleast [1,1], but was {shape_text(crop_size)}")
     return (boxes[0], int(crop_size[0]), int(crop_size[1]), image[3])
+
+
+def transform_shape(image: Sequence[int], transforms: Sequence[int], output_shape: Sequence[int] | None) -> Shape:
+    """(batch, height, width, channels) of Transform; InvalidArgumentError for shapes that do not fit.
+
+    >>> transform_shape((2, 9, 9, 3), (1, 8), (4, 5))
+    (2, 4, 5, 3)
+    """
+    if len(image) != 4:
+        raise InvalidArgumentError(f"Error in transform: image must be rank 4, but got rank {len(image)}.")
+    if len(transforms) != 2 or transforms[1] != 8 or transforms[0] not in (1, image[0]):
+        raise InvalidArgumentError(
+            f"Error in transform: Input transform should be batch x 8 or 1 x 8, got {shape_text(transforms)} for "
+            f"{image[0]} images"
+        )
+    if output_shape is not None and len(output_shape) != 2:
+        raise InvalidArgumentError(
+            f"Error in transform: outputShape must be [height, width], got {shape_text(output_shape)}"
+        )
+    height, width = image[1:3] if output_shape is None else (int(n) for n in output_shape)
+    if height < 0 or width < 0:
+        raise InvalidArgumentError(f"Error in transform: outputShape must not be negative, got {height},{width}")
+    return (image[0], height, width, image[3])

@@ -115,6 +115,54 @@ def scatter_nd_dims(indices: Sequence[int], updates: Sequence[int], shape: Seque
     return depth, count, inner
 
 
+def sparse_to_dense_count(
+    indices: Sequence[int], values: Sequence[int], default: Sequence[int], shape: Sequence[int]
+) -> int:
+    """How many elements SparseToDense puts into ``shape``; InvalidArgumentError for shapes that do not fit.
+
+    ``indices`` are (count, rank), or (count,) or nothing for a vector.
+
+    >>> sparse_to_dense_count((4, 2), (), (), (5, 6))
+    4
+    """
+    if len(indices) > 2:
+        raise InvalidArgumentError(
+            f"sparseIndices should be a scalar, vector, or matrix, but got shape {shape_text(indices)}."
+        )
+    count = indices[0] if indices else 1
+    depth = indices[1] if len(indices) == 2 else 1
+    if len(shape) != depth:
+        raise InvalidArgumentError(
+            f"outputShape has incorrect number of elements: {len(shape)}, should be: {depth}, as sparseIndices of "
+            f"shape {shape_text(indices)} have it"
+        )
+    if any(n < 0 for n in shape):
+        raise InvalidArgumentError(f"outputShape must not be negative, got {shape_text(shape)}")
+    if tuple(values) not in ((), (count,)):
+        raise InvalidArgumentError(
+            f"sparseValues has incorrect shape {shape_text(values)}, should be [] or [{count}]"
+        )
+    if math.prod(default) != 1:
+        raise InvalidArgumentError(f"defaultValue must be a scalar, got shape {shape_text(default)}")
+    return count
+
+
+def segment_shape(x: Sequence[int], segment_ids: Sequence[int], num_segments: int) -> Shape:
+    """The shape of what one segment id stands for in ``x``, whose first axes are those of ``segment_ids``.
+
+    >>> segment_shape((4, 5, 6), (4,), 3)
+    (5, 6)
+    """
+    if tuple(x[: len(segment_ids)]) != tuple(segment_ids):
+        raise InvalidArgumentError(
+            f"the shape of segmentIds, {shape_text(segment_ids)}, must be the beginning of the shape of x, "
+            f"{shape_text(x)}"
+        )
+    if num_segments < 0:
+        raise InvalidArgumentError(f"numSegments must not be negative, got {num_segments}")
+    return tuple(x[len(segment_ids) :])
+
+
 def one_hot_shape(indices: Sequence[int], depth: int) -> Shape:
     """``indices`` with an axis of ``depth`` at the end.
 
