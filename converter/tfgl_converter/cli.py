@@ -85,7 +85,7 @@ def _convert(given: argparse.Namespace, options: dict[str, Any]) -> int:
     with stage_display(False if given.quiet else None) as begin:
         done = convert(given.input_path, given.output_path, progress=None if given.quiet else begin, **options)
     seconds = perf_counter() - start
-    for text in done.warnings:
+    for text in () if given.quiet else done.warnings:
         print(f"warning: {printable(text)}", file=sys.stderr)
     if given.json:
         import json

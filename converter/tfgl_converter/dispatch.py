@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from tfgl.errors import InvalidArgumentError
 from tfgl.io import ModelArtifacts, read_artifacts, save_artifacts
 from tfgl.io import quantization_by_name as _quantization_by_name
 
+from .custom_objects import needs_keras, trusted_objects
 from .formats.source_model import SourceModel
 from .graph_conversion import GraphChoices, convert_source_graph
 from .options import Options, check_options, output_format_of
 from .passes import PassRecord
-from .read_back import Contents, TensorSpec, read_back, read_back_keras
+from .read_back import Contents, TensorSpec, contents_of_layers, read_back, read_back_keras
 from .record import record_bytes
 from .weight_report import WeightReport, weight_report
 
@@ -119,6 +121,11 @@ class _Job:
         if self.tell is not None:
             self.tell(text)
 
+    @cached_property
+    def custom_objects(self) -> dict[str, Any]:
+        """The classes that the caller trusts, by name; their modules are imported now."""
+        return trusted_objects(self.options.custom_objects)
+
 
 def _saved_model(job: _Job) -> None:
     from .formats.saved_model import read_saved_model
@@ -149,7 +156,16 @@ def _keras_graph(job: _Job) -> None:
     from .keras_conversion import read_keras_graph
 
     job.progress("reading")
-    _graph(job, read_keras_graph(job.source, job.options.input_format))
+    source, objects = Path(os.fspath(job.source)), job.custom_objects
+    if not needs_keras(objects):
+        _graph(job, read_keras_graph(source, job.options.input_format, objects))
+        return
+    from .formats.saved_model import read_saved_model
+    from .live_models import exported_with
+
+    job.progress("exporting with Keras")
+    with exported_with(source, job.options.input_format, objects) as folder:
+        _graph(job, read_saved_model(folder, ("serve",)))
 
 
 def _graph_model(job: _Job) -> None:
@@ -163,7 +179,7 @@ def _layers(job: _Job) -> None:
     from .keras_conversion import read_as_layers_model
 
     job.progress("reading")
-    model = read_as_layers_model(job.source, job.options.input_format)
+    model = read_as_layers_model(job.source, job.options.input_format, job.custom_objects)
     job.done.warnings += [f"TensorFlow.js: {text}" for text in model.unsupported]
     groups = model.groups if job.options.split_weights_by_layer else None
     _write_tfjs(job, _with_metadata(model.artifacts, job.metadata), None, groups)
@@ -175,9 +191,16 @@ def _back(job: _Job) -> None:
     job.progress("reading")
     source = read_keras(job.source, job.options.input_format)
     job.progress("writing")
-    write_keras(source, job.output, job.done.output_format)
-    job.progress("checking what was written")
-    job.done.contents = read_back_keras(source, read_keras(job.output, job.done.output_format))
+    target = job.done.output_format
+    if target == "keras_saved_model":
+        from .live_models import write_keras_saved_model
+
+        write_keras_saved_model(source, job.output)
+        job.done.contents = contents_of_layers(source)
+    else:
+        write_keras(source, job.output, target, job.custom_objects)
+        job.progress("checking what was written")
+        job.done.contents = read_back_keras(source, read_keras(job.output, target))
     job.done.files = _files_of(job.output)
 
 
@@ -236,6 +259,7 @@ def _write_tfjs(
         job.progress("checking what was written")
         written, done.contents = read_back(folder, own=not again)
         done.weights = weight_report(written, errors)
+        done.files = _files_of(folder)
 
     job.progress("writing")
     stale = job.output / "conversion.json"
@@ -251,7 +275,6 @@ def _write_tfjs(
     )
     if "conversion.json" not in (extras or {}) and stale.exists():
         stale.unlink()  # of an earlier model
-    done.files = _files_of(job.output)
 
 
 def _with_metadata(artifacts: ModelArtifacts, metadata: Mapping[str, Any]) -> ModelArtifacts:
@@ -260,20 +283,24 @@ def _with_metadata(artifacts: ModelArtifacts, metadata: Mapping[str, Any]) -> Mo
     return artifacts
 
 
-def _read_metadata(files: Mapping[str, str | os.PathLike[str]]) -> dict[str, Any]:
-    """The JSON of each file by key."""
+def _read_metadata(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of each key: the JSON of the file that a path names, anything else as it is."""
     values: dict[str, Any] = {}
-    for key, name in files.items():
+    for key, value in entries.items():
+        if not isinstance(value, (str, os.PathLike)):
+            values[key] = value
+            continue
         try:
-            values[key] = json.loads(Path(name).read_bytes())
+            values[key] = json.loads(Path(value).read_bytes())
         except FileNotFoundError:
-            raise InvalidArgumentError(f"metadata {key!r}: there is no file {os.fspath(name)!r}") from None
+            raise InvalidArgumentError(f"metadata {key!r}: there is no file {os.fspath(value)!r}") from None
         except (OSError, ValueError, RecursionError) as error:
-            raise InvalidArgumentError(f"metadata {key!r}: {os.fspath(name)!r} is not JSON: {error}") from None
+            raise InvalidArgumentError(f"metadata {key!r}: {os.fspath(value)!r} is not JSON: {error}") from None
     return values
 
 
 def _files_of(path: Path) -> dict[str, int]:
     if path.is_file():
         return {path.name: path.stat().st_size}
-    return {file.name: file.stat().st_size for file in sorted(path.iterdir()) if file.is_file()}
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): file.stat().st_size for file in files}

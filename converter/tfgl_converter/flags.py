@@ -95,6 +95,10 @@ FLAGS: tuple[Flag, ...] = (
     Flag("saved_model_tags", "list", _MODELS, "the tags of the graph to convert; default: serve; empty for none",
          metavar="TAG,TAG"),
     Flag("output_node_names", "list", _MODELS, "what a tf_frozen_model returns", metavar="NODE,NODE"),
+    Flag("custom_objects", "list", _MODELS,
+         "layer classes of your own to trust: each module is imported from the current folder or the Python path, and "
+         "runs; the class says by a static method tfjs_ops(call) which ops the layer is, or is a Keras layer where "
+         "Keras and TensorFlow are installed", metavar="MODULE:CLASS,MODULE:CLASS"),
     Flag("strip_debug_ops", "truth", _GRAPHS, "remove Assert, Print and CheckNumerics", True, metavar="BOOL"),
     Flag("use_structured_outputs_names", "truth", _GRAPHS, "return a dictionary keyed as the exported function's",
          False, metavar="BOOL"),

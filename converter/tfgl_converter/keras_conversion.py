@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
-from tfgl.errors import InvalidArgumentError, ModelFormatError
+from tfgl.errors import ModelFormatError
 from tfgl.keras.files.model import KerasModel
 
+from .custom_objects import layer_handlers
 from .formats.source_model import SourceModel
 from .writers.layers_model import LayersModel, layers_model_of
 
@@ -42,39 +45,39 @@ def read_keras(source: str | os.PathLike[str], input_format: str) -> KerasModel:
     return read_keras_hdf5(path)
 
 
-def read_keras_graph(source: str | os.PathLike[str], input_format: str) -> SourceModel:
+def read_keras_graph(
+    source: str | os.PathLike[str], input_format: str, custom_objects: Mapping[str, Any] | None = None
+) -> SourceModel:
     """The graph of a Keras model, its weights as constants.
+
+    ``custom_objects`` are classes of the caller by name; each says by ``tfjs_ops`` what ops its layers are.
 
     Raises ModelFormatError for files without a configuration, UnsupportedOpError for layers that have no ops.
     """
+    from tfgl.keras import custom_layers
     from tfgl.keras.files.graph import build_model
 
     model = read_keras(source, input_format)
-    graph = build_model(model).graph
+    with custom_layers(layer_handlers(custom_objects or {})):
+        graph = build_model(model).graph
     version = f"keras v{model.keras_version}" if model.keras_version else ""
     return SourceModel(graph, model.source, tensorflow_version=version)
 
 
-def read_as_layers_model(source: str | os.PathLike[str], input_format: str) -> LayersModel:
+def read_as_layers_model(
+    source: str | os.PathLike[str], input_format: str, custom_objects: Collection[str] = ()
+) -> LayersModel:
     """The layers model of the Keras model at ``source``; errors as read_keras and layers_model_of raise them."""
-    return layers_model_of(read_keras(source, input_format))
+    return layers_model_of(read_keras(source, input_format), custom_objects=custom_objects)
 
 
-def write_keras(model: KerasModel, target: Path, output_format: str) -> None:
-    """Write a model as a Keras file: HDF5 for ``keras``, .keras for ``keras_keras``.
-
-    Raises InvalidArgumentError for a SavedModel, which only TensorFlow writes, and what the writers raise.
-    """
-    if output_format == "keras_saved_model":
-        raise InvalidArgumentError(
-            "a Keras SavedModel is written by TensorFlow alone: convert to keras_keras (or keras), load that in Keras "
-            "and call model.export"
-        )
+def write_keras(model: KerasModel, target: Path, output_format: str, custom_objects: Collection[str] = ()) -> None:
+    """Write a model as a Keras file: HDF5 for ``keras``, .keras for ``keras_keras``; raises what the writers raise."""
     if output_format == "keras":
         from .writers.keras_hdf5 import write_keras_hdf5
 
-        write_keras_hdf5(model, target)
+        write_keras_hdf5(model, target, custom_objects=custom_objects)
     else:
         from .writers.keras_v3 import write_keras_v3
 
-        write_keras_v3(model, target)
+        write_keras_v3(model, target, custom_objects=custom_objects)

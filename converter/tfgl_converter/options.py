@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfgl.io import QuantizedDType
@@ -31,7 +30,9 @@ SHARD_BYTES = 4 << 20
 class Options:
     """How to convert; the fields are the flags of tensorflowjs_converter.
 
-    ``quantize_*`` are True for all weights, or wildcards over weight names. ``metadata`` maps keys to JSON files.
+    ``quantize_*`` are True for all weights, or wildcards over weight names. ``metadata`` maps keys to paths of JSON
+    files, or to values that are no text.
+    ``custom_objects`` are layer classes to trust, each itself or as ``module:Class``, whose module is imported.
     ``passes`` limits the rewrites to those named (the necessary ones always run). ``record`` writes conversion.json.
 
     >>> Options(quantize_uint8=["*/kernel"]).quantization
@@ -42,9 +43,9 @@ class Options:
     output_format: str | None = None
     signature_name: str | None = None
     saved_model_tags: Sequence[str] | None = None
-    quantize_float16: bool | Sequence[str] = False
-    quantize_uint8: bool | Sequence[str] = False
-    quantize_uint16: bool | Sequence[str] = False
+    quantize_float16: bool | str | Sequence[str] = False
+    quantize_uint8: bool | str | Sequence[str] = False
+    quantize_uint16: bool | str | Sequence[str] = False
     split_weights_by_layer: bool = False
     skip_op_check: bool = False
     strip_debug_ops: bool = True
@@ -52,17 +53,18 @@ class Options:
     control_flow_v2: bool = False
     weight_shard_size_bytes: int = SHARD_BYTES
     output_node_names: Sequence[str] = ()
-    metadata: Mapping[str, str | os.PathLike[str]] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    custom_objects: Sequence[Any] = ()
     passes: Collection[str] | None = None
     record: bool = True
 
     @property
     def quantization(self) -> dict[QuantizedDType, bool | Sequence[str]]:
         """The patterns by stored dtype, those that were asked for."""
-        asked: dict[QuantizedDType, bool | Sequence[str]] = {
+        asked: dict[QuantizedDType, bool | str | Sequence[str]] = {
             "float16": self.quantize_float16, "uint8": self.quantize_uint8, "uint16": self.quantize_uint16,
         }  # fmt: skip
-        return {dtype: wanted for dtype, wanted in asked.items() if wanted}
+        return {dtype: [wanted] if isinstance(wanted, str) else wanted for dtype, wanted in asked.items() if wanted}
 
 
 def output_format_of(input_format: str, output_format: str | None) -> str:
@@ -114,3 +116,5 @@ def check_options(options: Options, target: str) -> None:
         raise InvalidArgumentError(f"split_weights_by_layer serves output_format tfjs_layers_model, not {target}")
     if source == "tf_frozen_model" and not options.output_node_names:
         raise InvalidArgumentError("a tf_frozen_model needs output_node_names, the nodes that it is to return")
+    if options.custom_objects and not ("keras" in source or source == "tfjs_layers_model"):
+        raise InvalidArgumentError(f"custom_objects serves Keras models and layers models, not input_format {source}")

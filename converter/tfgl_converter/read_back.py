@@ -66,7 +66,7 @@ def read_back_keras(source: KerasModel, written: KerasModel) -> Contents:
                     f"what was written does not read back: layer {'/'.join(path)!r} has no {variable!r} of shape "
                     f"{list(value.shape)}; please report it"
                 )
-    return _contents_of(written)
+    return contents_of_layers(written)
 
 
 def _graph(artifacts: ModelArtifacts, own: bool) -> Contents:
@@ -126,11 +126,15 @@ def _layers(artifacts: ModelArtifacts) -> Contents:
             # A layer that stands in two models has its weights once.
             if missing and found.get(leaf.path):
                 raise ModelFormatError(f"layer {'/'.join(leaf.path)!r} ({leaf.class_name}) has no {missing[0]!r}")
-    return _contents_of(model)
+    return contents_of_layers(model)
 
 
-def _contents_of(model: KerasModel) -> Contents:
-    """The ends of the outermost model, the inputs with the shapes that it states, and all its layers by class."""
+def contents_of_layers(model: KerasModel) -> Contents:
+    """The ends of the outermost model, the inputs with the shapes that it states, and all its layers by class.
+
+    >>> contents_of_layers(KerasModel(None, {}, "weights alone"))
+    Contents(inputs={}, outputs={}, ops=Counter())
+    """
     if model.config is None:
         return Contents()
     layers = model.config["config"]["layers"]

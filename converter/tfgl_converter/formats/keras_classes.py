@@ -211,7 +211,7 @@ def refuse_custom_layers(model: KerasModel, allowed: Collection[str] = ()) -> No
             )
         raise ModelFormatError(
             f"{place} is of class {kind!r}, which is not Keras' own, and its code is not in the file; save the model "
-            "as a SavedModel and convert that to a graph model, or allow the class as a custom object"
+            "as a SavedModel and convert that to a graph model, or name the class with --custom_objects"
         )
 
 

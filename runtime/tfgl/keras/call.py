@@ -92,7 +92,7 @@ class Call:
 
     def has(self, name: str) -> bool:
         """Whether the layer has the weight."""
-        return any(weight.name == name for weight in self.node.own)
+        return name in self.node.values or any(weight.name == name for weight in self.node.own)
 
     def array(self, name: str) -> Array:
         """The values of a weight."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,6 +58,8 @@ class Row:
     children: Children | None = None
     masking: Masking = "drop"
     takes: int | None = 1
+    # Of a class that is not Keras' own: all weights that the file has for the layer, and their names in order.
+    free_weights: Sequence[str] | None = None
 
     def weight_list(self, config: Mapping[str, Any]) -> list[Weight]:
         """The weights of a layer with this configuration, in Keras's order."""
@@ -65,6 +69,29 @@ class Row:
 
 _rows: dict[str, Row] = {}
 _walked = False
+_custom: ContextVar[Mapping[str, Row]] = ContextVar("custom_layers")
+
+
+@contextmanager
+def custom_layers(handlers: Mapping[str, tuple[Handler, Sequence[str]]]) -> Iterator[None]:
+    """Inside the block, layers of classes that are not Keras' own become ops by these functions.
+
+    Keys are class names, without the package under which a program registered them. With a function come names for
+    the weights of a layer in the file's order; without any the file's own names serve.
+
+    >>> with custom_layers({"Twice": (lambda call: call.b.binary("Mul", call.x, 2.0), ())}):
+    ...     row_of("mine>Twice", "t").class_name
+    'Twice'
+    """
+    rows = {
+        name: Row(name, handler, takes=None, free_weights=tuple(weights))
+        for name, (handler, weights) in handlers.items()
+    }
+    token = _custom.set(rows)
+    try:
+        yield
+    finally:
+        _custom.reset(token)
 
 
 def layer(
@@ -126,6 +153,9 @@ def row_of(class_name: str, name: str = "", package: str | None = None) -> Row:
     known = rows().get(_RENAMED.get(class_name, class_name))
     if known is not None and package is None:
         return known
+    custom = _custom.get({}).get(class_name.rpartition(">")[2])
+    if custom is not None:
+        return custom
     if class_name == "Lambda":
         raise UnsupportedOpError(
             f"{where} is a {class_name}: it holds Python code, which is never run; replace it by layers of Keras "
@@ -139,7 +169,7 @@ def row_of(class_name: str, name: str = "", package: str | None = None) -> Row:
     shown = f"{package}>{class_name}" if package and ">" not in class_name else class_name
     raise UnsupportedOpError(
         f"{where} is of class {shown!r}, which is no layer of Keras that is known here; if it is a class of your own, "
-        "export the model as a SavedModel, which holds its ops, and convert that"
+        "export the model as a SavedModel, which holds its ops, and convert that, or name it with --custom_objects"
     )
 
 

@@ -104,6 +104,15 @@ class LayerNode:
         for weight in self.own:
             if prefix + weight.name in given:
                 self.values[weight.name] = given[prefix + weight.name]
+        if self.row is not None and self.row.free_weights is not None:
+            inside = [(name.removeprefix(prefix), value) for name, value in given.items() if name.startswith(prefix)]
+            names = self.row.free_weights or [name for name, _ in inside]
+            if len(names) != len(inside):
+                raise ModelFormatError(
+                    f"layer {self.path!r} ({self.class_name}) has {len(inside)} weights in the file, its class names "
+                    f"{len(names)}: {', '.join(names)}"
+                )
+            self.values.update(zip(names, (value for _, value in inside), strict=True))
         for i, child in enumerate(self.children.values()):
             inner = {"Bidirectional": ("forward/", "backward/")[i % 2], "StackedRNNCells": f"cells/{i}/"}
             child._take_named(given, prefix + inner.get(self.class_name, ""))
