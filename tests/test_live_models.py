@@ -101,7 +101,7 @@ def test_custom_layers_go_through_a_saved_model(keras: ModuleType, tmp_path: Pat
     done = tfgl_converter.convert_keras_model_to_graph_model(model, tmp_path / "web")
     assert done.input_format == "tf_saved_model"
     np.testing.assert_allclose(outputs(tmp_path / "web", X)[0], predicted(model, X), rtol=1e-5, atol=1e-6)
-    with pytest.raises(ModelFormatError, match="^the model: layer .*Scale'"):
+    with pytest.raises(ModelFormatError, match=r"^the model: layer .*Scale'"):
         tfgl_converter.save_keras_model(model, tmp_path / "layers")
     assert not (tmp_path / "layers").exists()
 
