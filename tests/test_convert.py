@@ -12,10 +12,10 @@ import pytest
 import tfgl_converter
 from graphs import FLOAT, graph, node
 from tfgl.errors import InvalidArgumentError, ModelFormatError, TfglError, UnsupportedOpError
+from tfgl.graph.model import graph_of
 from tfgl.io import ModelArtifacts, read_artifacts, save_artifacts
 from tfgl.ir.evaluate import evaluate
 from tfgl.ir.graph import Graph
-from tfgl.ir.graphdef import graph_from_json
 from tfgl.ir.lazy_array import LazyArray
 from tfgl.ir.lowering import supported_ops
 from tfgl_converter.formats.source_model import SourceModel, Variable
@@ -57,8 +57,7 @@ def options_for(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def loaded(folder: Path) -> Graph:
-    artifacts = read_artifacts(folder, expected_format="graph-model")
-    return graph_from_json(artifacts.model_topology, artifacts.weights, artifacts.signature)
+    return graph_of(read_artifacts(folder, expected_format="graph-model"))
 
 
 @needs_zoo
@@ -78,6 +77,10 @@ def test_tensorflow_model(home: Path, tmp_path: Path) -> None:
         assert len(got.nodes) <= len(json.loads(official.read_text())["modelTopology"]["node"])
     if {item.op for item in got.nodes.values()} <= supported_ops() and home.name not in OTHER_NUMBERS:
         compare(got, home, meta)
+        if any(item.op == "Switch" for item in got.nodes.values()):
+            options = {**options_for(meta), "control_flow_v2": True}
+            tfgl_converter.convert(home / meta["source"], tmp_path / "functions", **options)
+            compare(loaded(tmp_path / "functions"), home, meta)
 
 
 def compare(got: Graph, home: Path, meta: dict[str, Any]) -> None:

@@ -54,6 +54,7 @@ class Trace:
         self.fused = 0  # draws that were merged into others, or read by none
         self.reads = 0  # values of inputs and draws that the host asked for in the middle
         self.inputs: frozenset[int] = frozenset()  # identities of the buffers that the next run may fill otherwise
+        self.abandoned = False
         self.deferred: list[Buffer] = []
 
 
@@ -389,11 +390,24 @@ class Engine:
             yield trace
             self.flush()
         finally:
-            self._trace = self._open_trace = None
-            for buffer in trace.deferred:
-                if buffer.owners <= 0 and buffer.texture is not None:
-                    self.pool.give(buffer.texture)
-                    buffer.texture = None
+            self._end(trace)
+
+    def abandon_trace(self) -> None:
+        """Execute what the open trace holds back and forget its draws; those that follow execute at once."""
+        trace = self._trace
+        if trace is not None:
+            self.flush()
+            trace.abandoned = True
+            trace.draws.clear()
+            self._end(trace)
+
+    def _end(self, trace: Trace) -> None:
+        self._trace = self._open_trace = None
+        for buffer in trace.deferred:
+            if buffer.owners <= 0 and buffer.texture is not None:
+                self.pool.give(buffer.texture)
+                buffer.texture = None
+        trace.deferred.clear()
 
     @contextmanager
     def _alone(self, outside: bool) -> Iterator[None]:

@@ -52,6 +52,9 @@ class Flags:
     max_recordings: int = 16
     """Recordings that one model keeps, least recently used out first."""
 
+    max_recorded_draws: int = 1 << 15
+    """The longest recording; an inference of more draws, such as one with a very long loop, is never recorded."""
+
     def set(self, name: str, value: object) -> None:
         """Set a flag by name; InvalidArgumentError for a name that does not exist.
 
@@ -59,7 +62,8 @@ class Flags:
         Traceback (most recent call last):
         ...
         tfgl.errors.InvalidArgumentError: unknown flag 'no_such'; flags are backend, device_index, \
-gl_version, accessor, program_cache, shapes_as_constants, fusion, host_forward_limit, max_recordings
+gl_version, accessor, program_cache, shapes_as_constants, fusion, host_forward_limit, max_recordings, \
+max_recorded_draws
         """
         names = [f.name for f in fields(self)]
         if name not in names:

@@ -139,4 +139,10 @@ def graph_of(artifacts: ModelArtifacts) -> Graph:
     topology = artifacts.model_topology
     if not topology:
         raise ModelFormatError(f"{artifacts.source}: model.json has no modelTopology; is it a weights-only file?")
-    return graph_from_json(topology, artifacts.weights, artifacts.signature)
+    return graph_from_json(
+        topology,
+        artifacts.weights,
+        artifacts.signature,
+        initializer=artifacts.model_initializer,
+        initializer_signature=artifacts.initializer_signature,
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..ir.graph import Graph
+import dataclasses
+
+from ..ir.graph import Function, Graph
 from ..ir.rewrites import fold_batch_norms, fold_constants, fuse_activations, fuse_padding
 from .stats import ModelStats
 
@@ -24,8 +26,19 @@ def optimize(graph: Graph, stats: ModelStats) -> Graph:
     graph = graph.prune(outputs, control=False)
     for name, rewrite in REWRITES.items():
         graph, stats.fusions[name] = rewrite(graph, protected)
+    functions = {name: _optimized(function, stats) for name, function in graph.functions.items()}
+    graph = graph.replace(functions=functions)
     pruned = graph.prune(outputs)
     # Inputs that no output needs may still be fed.
     named = [info.edge.node for info in source.inputs.values()]
     inputs = {name: source.nodes[name] for name in named if name in source.nodes}
     return pruned.replace(nodes={**inputs, **pruned.nodes}, signature=signature)
+
+
+def _optimized(function: Function, stats: ModelStats) -> Function:
+    graph = function.graph
+    protected = {*function.arguments, *(edge.node for edge in function.results)}
+    for name, rewrite in REWRITES.items():
+        graph, count = rewrite(graph, protected)
+        stats.fusions[name] += count
+    return dataclasses.replace(function, graph=graph)

@@ -19,7 +19,10 @@ from .. import engine as engines
 from ..dtypes import NUMPY, DType, check_dtype
 from ..engine import Engine
 from ..errors import DisposedError, InvalidArgumentError, ModelFormatError, TensorTooLargeError, UnsupportedOpError
-from ..ir.graph import Edge, Graph, TensorInfo, placeholder_info
+from ..ir.evaluate import inside_a_loop, resources_of
+from ..ir.graph import Edge, Graph, Node, TensorInfo, placeholder_info
+from ..ir.interpreter import plan_of
+from ..ir.loops import raise_loops
 from ..ir.lowering import check_node, kernels_of, supported_ops
 from ..registry import kernel_names
 from ..tensor import Tensor, host_array
@@ -57,7 +60,14 @@ class GraphRunner:
         start = perf_counter()
         self._source_graph = graph
         _check_supported(graph)
-        self._executor = Executor(optimize(graph, stats) if engine.flags.fusion else graph, engine)
+        self._inputs = {key: info for key, info in graph.inputs.items() if info.resource_id is None}
+        self._raised = raise_loops(graph)
+        for info in graph.outputs.values():
+            if info.edge.node not in self._raised.nodes:
+                raise ModelFormatError(f"output {info.name!r}: {inside_a_loop(graph, info.edge.node)}")
+        self._resources = resources_of(graph)
+        runnable = optimize(self._raised, stats) if engine.flags.fusion else self._raised
+        self._executor = Executor(runnable, engine, self._resources)
         self._plain_executor: Executor | None = None
         self._kept: dict[str, list[Tensor]] = {}
         self._keep_intermediates = False
@@ -77,8 +87,8 @@ class GraphRunner:
 
     @property
     def inputs(self) -> list[ModelTensorInfo]:
-        """The inputs in the order that a list of values has."""
-        return [_input_info(self._source_graph, info) for info in self._source_graph.inputs.values()]
+        """The inputs in the order that a list of values has; tables, which the model fills itself, are none."""
+        return [_input_info(self._source_graph, info) for info in self._inputs.values()]
 
     @property
     def outputs(self) -> list[ModelTensorInfo]:
@@ -88,7 +98,7 @@ class GraphRunner:
     @property
     def input_nodes(self) -> list[str]:
         """Node names of the inputs."""
-        return [info.edge.node for info in self._source_graph.inputs.values()]
+        return [info.edge.node for info in self._inputs.values()]
 
     @property
     def output_nodes(self) -> list[str]:
@@ -98,7 +108,7 @@ class GraphRunner:
     @property
     def input_keys(self) -> list[str]:
         """Signature keys of the inputs; node names where the model has no signature."""
-        return list(self._source_graph.inputs)
+        return list(self._inputs)
 
     @property
     def output_keys(self) -> list[str]:
@@ -185,12 +195,13 @@ class GraphRunner:
         start = perf_counter()
         meter = EngineMeter(self._engine)
         fetches = [self.output_edge(name) for name in names]
+        self._check_outside_loops(fetches)
         feeds, hosts, made = self._feeds(inputs, fetches)
         executor = self._executor_for(feeds, fetches)
         before = executor.replays
         try:
             if self._keep_intermediates:
-                results = self._run_kept(feeds, hosts, fetches)
+                results = self._run_kept(feeds, fetches)
             else:
                 results = executor.run(feeds, hosts, fetches)
         finally:
@@ -209,20 +220,22 @@ class GraphRunner:
             stats.run_ms.append(elapsed)
         return results
 
-    def _run_kept(self, feeds: dict[Edge, Tensor], hosts: dict[Edge, Array], fetches: Sequence[Edge]) -> list[Tensor]:
+    def _check_outside_loops(self, edges: Iterable[Edge]) -> None:
+        for edge in edges:
+            if edge.node not in self._raised.nodes and edge.node in self._source_graph.nodes:
+                raise InvalidArgumentError(inside_a_loop(self._source_graph, edge.node))
+
+    def _run_kept(self, feeds: dict[Edge, Tensor], fetches: Sequence[Edge]) -> list[Tensor]:
         self.dispose_intermediate_tensors()
-        executor = self._plain()
-        plan = executor.plan(tuple(feeds), fetches)
-        edges = [Edge(node.name, index) for node in plan.nodes for index in sorted(plan.read[node.name])]
-        results = executor.run(feeds, hosts, [*edges, *fetches], capture=False)
-        for edge, tensor in zip(edges, results, strict=False):
+        kept, results = self._plain().run_kept(feeds, fetches)
+        for edge, tensor in kept.items():
             self._kept.setdefault(edge.node, []).append(tensor)
-        return results[len(edges) :]
+        return results
 
     def _executor_for(self, feeds: Iterable[Edge], fetches: Iterable[Edge]) -> Executor:
         """The optimised graph's executor; the file's own when a node asked for was fused away, or when another
         node than an input is fed: what was made of it at load would not see the new values."""
-        known, source = self._executor.graph.nodes, self._source_graph.nodes
+        known, source = self._executor.graph.nodes, self._raised.nodes
         inputs = {info.edge for info in self._source_graph.inputs.values()}
         serves = all(edge in inputs or source[edge.node].op == "Placeholder" for edge in feeds) and all(
             edge.node in known and (not edge.index or known[edge.node].op == source[edge.node].op) for edge in fetches
@@ -230,10 +243,10 @@ class GraphRunner:
         return self._executor if serves else self._plain()
 
     def _plain(self) -> Executor:
-        if self._executor.graph is self._source_graph:
+        if self._executor.graph is self._raised:
             return self._executor
         if self._plain_executor is None:
-            self._plain_executor = Executor(self._source_graph, self._engine)
+            self._plain_executor = Executor(self._raised, self._engine, self._resources)
         return self._plain_executor
 
     def _feeds(
@@ -263,6 +276,7 @@ class GraphRunner:
                 made.append(tensor)
             _check_shape(name, tensor.shape, info.shape)
             feeds[edge] = tensor
+        self._check_outside_loops(feeds)
         self._check_complete(feeds, fetches)
         return feeds, hosts, made
 
@@ -348,23 +362,29 @@ def _check_supported(graph: Graph) -> None:
     if not graph.nodes:
         raise ModelFormatError("modelTopology has no nodes; there is nothing to run")
     needed = graph.prune(list(graph.outputs), control=False)
+    parts: list[tuple[Graph, Iterable[Node]]] = [(graph, needed.nodes.values())]
+    for function in needed.functions.values():
+        arguments = [Edge(argument) for argument in function.arguments]
+        parts.append((function.graph, plan_of(function.graph, arguments, function.results).nodes))
     known = supported_ops()
     unknown: dict[str, list[str]] = {}
-    for node in needed.nodes.values():
-        runs = node.op in known and kernel_names().issuperset(kernels_of(node.op))
-        if not runs and node.name not in graph.constants:
-            unknown.setdefault(node.op, []).append(node.name)
+    for part, nodes in parts:
+        for node in nodes:
+            runs = node.op in known and kernel_names().issuperset(kernels_of(node.op))
+            if not runs and node.name not in part.constants:
+                unknown.setdefault(node.op, []).append(node.name)
     if unknown:
         listed = ", ".join(f"{op} ({len(names)}x, first node {names[0]!r})" for op, names in unknown.items())
         raise UnsupportedOpError(f"the model uses ops that tfgl cannot run: {listed}; `tfgl ops` lists those it can")
-    for node in needed.nodes.values():
-        if node.name in graph.constants:
-            continue
-        check_node(node)
-        for edge in node.inputs:
-            source = graph.node(edge.node)
-            if edge.index and source.op in ("Const", "Placeholder", "PlaceholderWithDefault"):
-                raise ModelFormatError(f"{node} reads {str(edge)!r}, but {source} has one output")
+    for part, nodes in parts:
+        for node in nodes:
+            if node.name in part.constants:
+                continue
+            check_node(node)
+            for edge in node.inputs:
+                source = part.node(edge.node)
+                if edge.index and source.op in ("Const", "Placeholder", "PlaceholderWithDefault"):
+                    raise ModelFormatError(f"{node} reads {str(edge)!r}, but {source} has one output")
 
 
 def _public_info(info: TensorInfo) -> ModelTensorInfo:

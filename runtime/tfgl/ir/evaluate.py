@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,10 @@ from ..dtypes import NUMPY, DType, dtype_of
 from ..errors import InvalidArgumentError, ModelFormatError, UnsupportedOpError
 from .cost import cost_of
 from .graph import Edge, Graph, Node, TensorInfo, placeholder_info
-from .lowering import Call, Value, lower_node
+from .interpreter import Interpreter, plan_of
+from .loops import raise_loops
+from .lowering import DEAD, Call, Opaque, Value, lower_node
+from .tables import Resources, Table
 
 Array = np.ndarray[Any, Any]
 Precision = Literal["float64", "float32"]
@@ -49,12 +51,15 @@ class HostCall(Call):
         *,
         elements: int | None = None,
         steps: int | None = None,
+        evaluation: _Evaluation | None = None,
     ) -> None:
         """A call that keeps floats in ``precision``; ``read`` are the outputs that are read, if known.
 
         A kernel that would make more than ``elements``, or take more than ``steps``, raises UnsupportedOpError.
+        ``evaluation`` has functions and tables.
         """
         super().__init__(node, inputs)
+        self._evaluation = evaluation
         self._precision = precision
         self._read = read
         self._elements = elements
@@ -90,12 +95,23 @@ class HostCall(Call):
         ):
             raise UnsupportedOpError(f"{self.node} is too much for the host")
 
-    def host(self, i: int) -> Array:
-        """The array of input ``i``."""
-        value = self.inputs[i]
+    def read(self, value: Value) -> Array:
+        """The array itself."""
         if not isinstance(value, HostValue):
             raise TypeError(f"expected a HostValue, got {type(value).__name__}")
         return value.array
+
+    def invoke(self, function: str, arguments: Sequence[Value]) -> list[Value]:
+        """What the function returns, evaluated as the graph around it is."""
+        if self._evaluation is None:
+            return super().invoke(function, arguments)
+        return self._evaluation.invoke(function, arguments)
+
+    def table(self, make: Callable[[], Table]) -> Table:
+        """The evaluation's table of this name."""
+        if self._evaluation is None:
+            return super().table(make)
+        return self._evaluation.resources.table(self.node, make)
 
     def constant(self, array: Array) -> Value:
         """The array in the precision of this evaluation."""
@@ -104,6 +120,19 @@ class HostCall(Call):
     def wanted(self, i: int) -> bool:
         """Whether the graph reads output ``i``."""
         return self._read is None or i in self._read
+
+
+class _Evaluation(Interpreter):
+    def __init__(self, graph: Graph, precision: Precision, resources: Resources) -> None:
+        super().__init__(graph.functions)
+        self.resources = resources
+        self._precision = precision
+
+    def constant_of(self, graph: Graph, name: str) -> Value:
+        return HostValue(_stored(np.asarray(graph.constants[name]), self._precision))
+
+    def outputs(self, node: Node, inputs: Sequence[Value], read: frozenset[int]) -> Sequence[Value | None]:
+        return lower_node(HostCall(node, inputs, self._precision, read, evaluation=self))
 
 
 def evaluate(
@@ -115,8 +144,9 @@ def evaluate(
 ) -> dict[str, Array]:
     """The values of ``fetches`` for the given ``feeds``, by the names that were asked for.
 
-    Names are signature keys, node names or ``node:index``; any node may be fed. Floats are kept between nodes
-    as ``precision`` says (computed in float64 in both cases) and returned so; other dtypes as they are.
+    Names are signature keys, node names or ``node:index``; any node outside loops may be fed. Floats are kept between
+    nodes as ``precision`` says (computed in float64 in both cases) and returned so; other dtypes as they are. Tables
+    are filled by the graph's initialiser first.
 
     Raises InvalidArgumentError for unknown names, missing or unfitting inputs; UnsupportedOpError for an op
     without a row; what the kernels raise, with the node's name.
@@ -127,41 +157,75 @@ def evaluate(
     [0.0, 1.0, 4.0]
     """
     fetched = {name: graph.output_edge(name) for name in fetches}
-    values = _fed_values(graph, feeds, precision)
-    order = _needed(graph, values.keys(), fetched.values())
-    reads = Counter(edge for node in order for edge in node.inputs)
-    reads.update(fetched.values())
-    outputs_read: dict[str, set[int]] = {}
-    for edge in reads:
-        outputs_read.setdefault(edge.node, set()).add(edge.index)
-    for node in order:
-        if node.name in graph.constants:
-            values[Edge(node.name)] = HostValue(_stored(graph.constants[node.name], precision))
-            continue
-        inputs = [_value_of(values, edge, node) for edge in node.inputs]
-        call = HostCall(node, inputs, precision, frozenset(outputs_read.get(node.name, ())))
-        for index, output in enumerate(lower_node(call)):
-            if isinstance(output, HostValue) and Edge(node.name, index) in reads:
-                # A fed output stays as it was fed, even if another one of its node is computed.
-                values.setdefault(Edge(node.name, index), output)
-        for edge in node.inputs:
-            # Dropped after its last reader, so that memory holds only what is still needed.
-            reads[edge] -= 1
-            if not reads[edge]:
-                values.pop(edge, None)
+    resources = resources_of(graph)
+    values: dict[Edge, Value] = {**captured_inputs(graph, resources), **_fed_values(graph, feeds, precision)}
+    raised = raise_loops(graph)
+    inner = next((edge.node for edge in (*fetched.values(), *values) if edge.node not in raised.nodes), None)
+    if inner is not None and inner in graph.nodes:
+        raise InvalidArgumentError(inside_a_loop(graph, inner))
+    plan = plan_of(raised, list(values), list(fetched.values()))
+    _Evaluation(raised, precision, resources).execute(raised, plan, values)
     return {name: _fetched(values, edge, graph) for name, edge in fetched.items()}
 
 
-def _needed(graph: Graph, fed: Collection[Edge], fetched: Iterable[Edge]) -> list[Node]:
-    """The nodes to run, in order. Control inputs do not count: they order side effects, and no kernel has any."""
-    needed: set[str] = set()
-    waiting = [edge for edge in fetched if edge not in fed]
-    while waiting:
-        name = waiting.pop().node
-        if name not in needed:
-            needed.add(name)
-            waiting += [edge for edge in graph.node(name).inputs if edge not in fed]
-    return [node for node in graph.topological_order() if node.name in needed]
+def inside_a_loop(graph: Graph, name: str) -> str:
+    """Why the node ``name``, which a loop holds, can be neither fetched nor fed.
+
+    >>> inside_a_loop(Graph({"n": Node("n", "Neg")}), "n")
+    "node 'n' (op Neg) lies inside a loop, where it has another value at each iteration; take one of the loop's outputs"
+    """
+    return (
+        f"{graph.node(name)} lies inside a loop, where it has another value at each iteration; "
+        "take one of the loop's outputs"
+    )
+
+
+def resources_of(graph: Graph) -> Resources:
+    """The tables of a model, as its initialiser fills them.
+
+    Raises ModelFormatError for an initialiser that makes no table where it is to, and what its nodes raise.
+
+    >>> resources_of(Graph({})).by_id
+    {}
+    """
+    resources = Resources()
+    source = graph.initializer
+    if source is None:
+        return resources
+    outputs = source.signature.outputs.values()
+    filling = [Edge(node.name) for node in source.nodes.values() if node.op in _FILLING]
+    values: dict[Edge, Value] = {}
+    raised = raise_loops(source)
+    plan = plan_of(raised, [], [*filling, *(info.edge for info in outputs)])
+    _Evaluation(raised, "float32", resources).execute(raised, plan, values)
+    for info in outputs:
+        if info.resource_id is not None:
+            table = values.get(info.edge)
+            if not isinstance(table, Table):
+                raise ModelFormatError(f"the model's initialiser: {info.name!r} is to be a table, and is none")
+            resources.by_id[info.resource_id] = table
+    return resources
+
+
+_FILLING = ("LookupTableImport", "LookupTableImportV2", "InitializeTable", "InitializeTableV2")
+
+
+def captured_inputs(graph: Graph, resources: Resources) -> dict[Edge, Table]:
+    """The inputs that the initialiser gives instead of the caller, by the ``resourceId`` of the signature.
+
+    >>> captured_inputs(Graph({}), Resources())
+    {}
+    """
+    captured: dict[Edge, Table] = {}
+    for key, info in graph.signature.inputs.items():
+        if info.resource_id is not None:
+            table = resources.by_id.get(info.resource_id)
+            if table is None:
+                raise ModelFormatError(
+                    f"input {key!r} is resource {info.resource_id}, which the model's initialiser does not make"
+                )
+            captured[info.edge] = table
+    return captured
 
 
 def evaluate_node(node: Node, inputs: Sequence[Array], *, precision: Precision = "float32") -> list[Array | None]:
@@ -221,15 +285,21 @@ def _fitting(array: Array, name: str, info: TensorInfo) -> Array:
     raise InvalidArgumentError(f"input {name!r}: expected dtype {stored}, got {array.dtype}")
 
 
-def _value_of(values: Mapping[Edge, HostValue], edge: Edge, node: Node) -> HostValue:
-    try:
-        return values[edge]
-    except KeyError:
-        raise ModelFormatError(f"{node} reads {str(edge)!r}, an output that its op does not have") from None
+def _fetched(values: Mapping[Edge, Value], edge: Edge, graph: Graph) -> Array:
+    value = values.get(edge)
+    if isinstance(value, HostValue):
+        return value.array
+    raise InvalidArgumentError(unfetched(graph.node(edge.node), edge, value))
 
 
-def _fetched(values: Mapping[Edge, HostValue], edge: Edge, graph: Graph) -> Array:
-    try:
-        return values[edge].array
-    except KeyError:
-        raise InvalidArgumentError(f"{graph.node(edge.node)} has no output {edge.index}") from None
+def unfetched(node: Node, edge: Edge, value: Value | None) -> str:
+    """Why there is no tensor at ``edge``, an output of ``node``.
+
+    >>> unfetched(Node("n", "Neg"), Edge("n", 1), None)
+    "node 'n' (op Neg) has no output 1; ask for another index, or for the node's name"
+    """
+    if value is DEAD:
+        return f"{node} was not computed, since its branch was not taken"
+    if isinstance(value, Opaque):
+        return f"{node} gives {value.described} at output {edge.index}, which is no tensor; fetch what reads it"
+    return f"{node} has no output {edge.index}; ask for another index, or for the node's name"

@@ -181,6 +181,8 @@ class Function:
 class Graph:
     """Nodes by name in the order of the file, the values of the Const nodes, functions and signature.
 
+    ``initializer`` is the graph that fills the model's tables, once, before anything else runs.
+
     >>> nodes = [Node("x", "Placeholder"), Node("y", "Relu", (Edge("x"),)), Node("z", "Neg", (Edge("x"),))]
     >>> graph = Graph({node.name: node for node in nodes})
     >>> [node.name for node in graph.prune(["y"]).topological_order()]
@@ -194,6 +196,7 @@ class Graph:
     signature: Signature = field(default_factory=Signature)
     constants: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     versions: Versions = field(default_factory=Versions)
+    initializer: Graph | None = None
 
     def replace(self, **fields: Any) -> Graph:
         """A graph with some fields exchanged.

@@ -78,13 +78,16 @@ def graph_from_json(
     weights: Mapping[str, Array] | None = None,
     signature: object = None,
     *,
+    initializer: object = None,
+    initializer_signature: object = None,
     where: str = "modelTopology",
 ) -> Graph:
     """The graph that a GraphDef in protobuf JSON describes.
 
     Const nodes take their values from ``weights`` (by node name, inside a function also by ``function/node``),
     else from their own payload; a Const with neither is an error, unless ``weights`` is None, which reads the
-    structure alone. ``signature`` is the ``signature`` of model.json. Values are held in run-time dtypes:
+    structure alone. ``signature`` is the ``signature`` of model.json, ``initializer`` and ``initializer_signature``
+    its ``modelInitializer`` and ``initializerSignature``. Values are held in run-time dtypes:
     int64 as int32, float64 as float32 and so on. ``where`` names the part of the file in messages.
 
     Raises ModelFormatError, naming node, op and attribute, for anything malformed.
@@ -114,7 +117,11 @@ def graph_from_json(
             f"{where}: constants that state one value and a shape would take {expanded} bytes, more than the "
             f"{_MOST_EXPANDED_BYTES} that are allowed"
         )
-    graph = Graph(nodes, functions, _read_signature(signature, nodes), constants, _read_versions(definition, where))
+    filling = None
+    if initializer:
+        filling = graph_from_json(initializer, weights, initializer_signature, where="modelInitializer")
+    versions = _read_versions(definition, where)
+    graph = Graph(nodes, functions, _read_signature(signature, nodes), constants, versions, filling)
     graph.topological_order()
     return graph
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import numpy as np
 
 from ...dtypes import DType
-from ...errors import ModelFormatError
-from ..graph import DataType, Node
+from ...errors import ModelFormatError, UnsupportedOpError
+from ..graph import DataType, FunctionName, Node, Shape
+
+if TYPE_CHECKING:
+    from ..tables import Table
 
 Array = np.ndarray[Any, Any]
 
@@ -27,13 +30,42 @@ class Value(Protocol):
         """The name of its dtype, such as ``float32``."""
 
 
+class Opaque:
+    """A value that is no tensor, such as a list or a table: nodes hand it on, and the ops of its kind read it."""
+
+    __slots__ = ()
+    described: ClassVar[str] = "no tensor"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the scalar that stands for it in TensorFlow."""
+        return ()
+
+    @property
+    def dtype(self) -> DType:
+        """It has none."""
+        raise TypeError(f"{self.described} has no dtype")
+
+
+class _Dead(Opaque):
+    __slots__ = ()
+    described = "nothing, since its branch was not taken"
+
+
+DEAD: Final = _Dead()
+"""What stands on the side of a Switch that was not taken, and in all that reads it, up to a Merge."""
+
+
 # A kernel's inputs: values by the names of kernels.json, or {"tensors": [...]} for those that take a list.
 Inputs = Mapping[str, Value | Sequence[Value]]
 Outputs = Value | Sequence[Value | None]
 
 
 class Call(ABC):
-    """One evaluation of ``node``. Evaluators implement ``run``, ``host`` and ``constant``."""
+    """One evaluation of ``node``. Evaluators implement ``run``, ``read`` and ``constant``.
+
+    Those that run whole graphs implement ``invoke`` and ``table`` as well; without them UnsupportedOpError says so.
+    """
 
     def __init__(self, node: Node, inputs: Sequence[Value]) -> None:
         """A call of ``node`` with the values of its data inputs, in order."""
@@ -45,8 +77,8 @@ class Call(ABC):
         """What a kernel returns: one value, or a list of them. Names are those of kernels.json."""
 
     @abstractmethod
-    def host(self, i: int) -> Array:
-        """The value of input ``i`` on the host, for axes, shapes, sizes and the like."""
+    def read(self, value: Value) -> Array:
+        """A value on the host, for axes, shapes, sizes, conditions and the like."""
 
     def data(self, i: int) -> Array:
         """The value of input ``i`` on the host, for ops that compute there: what follows is not recorded."""
@@ -55,6 +87,33 @@ class Call(ABC):
     @abstractmethod
     def constant(self, array: Array) -> Value:
         """A value that holds ``array``."""
+
+    def invoke(self, function: str, arguments: Sequence[Value]) -> list[Value]:
+        """What a function of the library returns for ``arguments``."""
+        raise UnsupportedOpError(f"{self.node} calls function {function!r}, and this evaluation has no library")
+
+    def table(self, make: Callable[[], Table]) -> Table:
+        """The table that ``node`` stands for: ``make()`` when it is new, and the same one ever after."""
+        raise UnsupportedOpError(f"{self.node} stands for a table, and this evaluation keeps none")
+
+    def host(self, i: int) -> Array:
+        """The value of input ``i`` on the host."""
+        return self.read(self.inputs[i])
+
+    def truth(self, value: Value) -> bool:
+        """A condition as TensorFlow takes it: a number other than 0, a string or a tensor that is not empty."""
+        array = self.read(value)
+        if array.ndim:
+            return array.size > 0
+        element = array.reshape(-1)[0]
+        return bool(element)
+
+    def function(self, name: str) -> FunctionName:
+        """The attribute that names a function; ModelFormatError where it does not."""
+        value = self.required(name)
+        if not isinstance(value, FunctionName):
+            raise self._wrong(name, "the name of a function", value)
+        return value
 
     def wanted(self, i: int) -> bool:
         """Whether anything reads output ``i``; an unread output may be None. True when unknown."""
@@ -141,6 +200,13 @@ class Call(ABC):
         if stored is None:
             raise self._wrong(name, "a dtype of numbers, bools or strings", value)
         return stored
+
+    def shape_attr(self, name: str) -> Shape | None:
+        """A shape attribute; None where it, or its rank, is unknown."""
+        value = self.attr(name)
+        if value is not None and not isinstance(value, tuple):
+            raise self._wrong(name, "a shape", value)
+        return value
 
     def host_integers(self, i: int) -> list[int]:
         """Input ``i`` as a flat list of integers."""

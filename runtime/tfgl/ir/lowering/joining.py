@@ -8,12 +8,13 @@ from .call import Call, Value
 from .registry import lower
 
 # Each output is a draw of its own: a model that asks for millions of them would run for minutes.
-_MOST_OUTPUTS = 1 << 14
+MOST_OUTPUTS = 1 << 14
 
 
-def _check_count(count: int) -> None:
-    if count > _MOST_OUTPUTS:
-        raise InvalidArgumentError(f"a node may have up to {_MOST_OUTPUTS} outputs, this one would have {count}")
+def check_count(count: int) -> None:
+    """InvalidArgumentError for more outputs than a node may have."""
+    if count > MOST_OUTPUTS:
+        raise InvalidArgumentError(f"a node may have up to {MOST_OUTPUTS} outputs, this one would have {count}")
 
 
 @lower("Concat", inputs=(2, None), kernels=("Concat",), host=(0,))
@@ -52,7 +53,7 @@ def unpack(call: Call) -> list[Value]:
     count = call.integer("num", x.shape[axis])
     if count != x.shape[axis]:
         raise InvalidArgumentError(f"axis {axis} of shape {list(x.shape)} has not {count} elements")
-    _check_count(count)
+    check_count(count)
     return call.many("Unpack", {"value": x}, axis=axis)
 
 
@@ -62,7 +63,7 @@ def split(call: Call) -> list[Value]:
     x = call.inputs[1]
     axis, count = axis_of(call.host_integer(0), len(x.shape)), call.integer("num_split")
     # An empty axis splits into any number of parts; a file must not choose a billion.
-    _check_count(count)
+    check_count(count)
     if not 1 <= count <= max(x.shape[axis], 1024) or x.shape[axis] % count:
         raise InvalidArgumentError(f"axis {axis} of shape {list(x.shape)} cannot be split into {count} equal parts")
     if count == 1:
@@ -75,7 +76,7 @@ def split_v(call: Call) -> list[Value]:
     """Parts of given sizes, one of which may be -1."""
     x, sizes = call.inputs[0], call.host_integers(1)
     axis = axis_of(call.host_integer(2), len(x.shape))
-    _check_count(len(sizes))
+    check_count(len(sizes))
     extent = x.shape[axis] if x.shape else 0
     if sizes.count(-1) == 1:
         rest = extent - sum(size for size in sizes if size != -1)

@@ -30,6 +30,7 @@ def const(call: Call) -> Value:
     "DebugIdentityV2",
     "PlaceholderWithDefault",
     inputs=1,
+    opaque=None,
 )
 def identity(call: Call) -> Value:
     """The input itself."""
@@ -42,14 +43,14 @@ def print_op(call: Call) -> Value:
     return call.inputs[0]
 
 
-@lower("IdentityN", inputs=(1, None))
+@lower("IdentityN", inputs=(1, None), opaque=None)
 def identity_n(call: Call) -> list[Value]:
     """The inputs themselves."""
     return list(call.inputs)
 
 
 @lower("NoOp", inputs=0)
-@lower("Assert", "PrintV2", inputs=(1, None))
+@lower("Assert", "PrintV2", inputs=(1, None), opaque=None)
 def nothing(call: Call) -> list[Value]:
     """No output."""
     return []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...errors import InvalidArgumentError, ModelFormatError, TfglError, UnsupportedOpError
 from ..graph import Node
-from .call import Call, Outputs, Value
+from .call import Call, Opaque, Outputs, Value
 
 Handler = Callable[[Call], Outputs]
 # How many data inputs an op takes: exactly, or from the first to the second (None: any number).
@@ -20,6 +20,9 @@ Arity = int | tuple[int, int | None]
 class Row:
     """How one op runs: its handler, the kernels that this may call, and the inputs it reads on the host.
 
+    ``opaque`` are the inputs that may be no tensors, None for all of them; ``dead`` says that the handler takes
+    inputs whose branch was not taken.
+
     >>> row_of("ExpandDims").host
     (1,)
     """
@@ -29,6 +32,8 @@ class Row:
     arity: Arity
     handler: Handler
     host: tuple[int, ...] = ()
+    opaque: tuple[int, ...] | None = ()
+    dead: bool = False
 
 
 _rows: dict[str, Row] = {}
@@ -36,19 +41,24 @@ _walked = False
 
 
 def lower(
-    *ops: str, inputs: Arity, kernels: tuple[str, ...] = (), host: tuple[int, ...] = ()
+    *ops: str,
+    inputs: Arity,
+    kernels: tuple[str, ...] = (),
+    host: tuple[int, ...] = (),
+    opaque: tuple[int, ...] | None = (),
+    dead: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Registers the decorated function as the handler of ``ops``; a second row for an op raises.
 
     ``inputs`` counts the data inputs, ``kernels`` names all kernels that the handler may call, ``host`` the
-    inputs whose values it reads (negative positions count from the end).
+    inputs whose values it reads (negative positions count from the end), ``opaque`` and ``dead`` are the row's.
     """
 
     def register(handler: Handler) -> Handler:
         for op in ops:
             if op in _rows:
                 raise RuntimeError(f"op {op!r} has two rows in the op table")
-            _rows[op] = Row(op, kernels, inputs, handler, host)
+            _rows[op] = Row(op, kernels, inputs, handler, host, opaque, dead)
         return handler
 
     return register
@@ -145,6 +155,10 @@ def lower_node(call: Call) -> list[Value | None]:
     except KeyError:
         raise UnsupportedOpError(f"{node} is not supported; `tfgl ops` lists the ops that are") from None
     _check_arity(node, row, len(call.inputs))
+    if row.opaque is not None:
+        for i, value in enumerate(call.inputs):
+            if isinstance(value, Opaque) and i not in row.opaque:
+                raise InvalidArgumentError(f"{node}: input {i} takes a tensor, got {value.described}")
     try:
         outputs = row.handler(call)
     except InvalidArgumentError as error:
