@@ -96,6 +96,34 @@ def _replace(name: str, pattern: bytes, rewrite: bytes, every: bool = True) -> C
     return Case(f"replace {name}", "StaticRegexReplace", {"input": WORDS}, attrs)
 
 
+def _number(name: str, *values: str | bytes, **attrs: str) -> Case:
+    return Case(f"number {name}", "StringToNumber", {"string_tensor": texts(*values)}, attrs)
+
+
+def _as_string(name: str, x: Array, **attrs: Any) -> Case:
+    return Case(f"as string {name}", "AsString", {"input": x}, attrs)
+
+
+def _change(op: str, name: str = "", x: Array = WORDS, **attrs: Any) -> Case:
+    return Case(" ".join(filter(None, (op, name))), op, {"input": x}, attrs)
+
+
+def _part(name: str, x: Array, position: Array, size: Array, unit: bytes = b"BYTE") -> Case:
+    return Case(f"substring {name}", "Substr", {"input": x, "pos": position, "len": size}, {"unit": unit})
+
+
+def _split(separator: str, most: int = -1) -> Case:
+    inputs = {"input": WORDS, "sep": text(separator)}
+    return Case(f"split v2 at {separator!r}, {most}", "StringSplitV2", inputs, {"maxsplit": most})
+
+
+def _code_points(name: str, x: Array, encoding: bytes = b"UTF-8", **attrs: Any) -> Case:
+    return _change("UnicodeDecodeWithOffsets", name, x, input_encoding=encoding, **attrs)
+
+
+FLOATS = np.float32([1.5, -2.25e-7, 1e20, np.nan, np.inf, -np.inf, 0.1, -0.0])
+BROKEN = texts(b"a\xffb", b"\xe2\x82", b"\xf0\x9f\x98\x80!", b"\xc0\xaf", b"\xed\xa0\x80", b"")
+TABLE = texts("a", "b", "c", "d", "é", "").reshape(2, 3)
 SPARSE = {"indices": np.int32([[2, 0], [0, 3], [0, 1], [5, 2]]), "values": np.float32([1, 2, 3, 4])}
 RAGGED = [whole(0, 2, 2, 5), whole(0, 3, 3, 4, 4, 6)]
 
@@ -192,6 +220,61 @@ CASES = [
     _replace("by a wrong escape", b"a", rb"x\q"),
     _replace("the first by a wrong escape", b"a", rb"x\q", every=False),
     _replace("what takes long to backtrack", b"(x+x+)+y", b"!"),
+    _number("of digits", "1e5", " 2.5 ", "+3", "-.5", "5.", "16777217", "9007199254740993", "4.35", "1e400", "\x0b1"),
+    _number("special", "inf", "-INF", "infinity", "NaN", "0x1F", "-0x1.8p3", "1e-400"),
+    _number("whole", "2147483647", "-2147483648", "-0", "+5", "007", "\t 12\n", out_type="int32"),
+    *(_as_string(f"{attrs}", FLOATS, **attrs) for attrs in (
+        {}, {"precision": 2}, {"scientific": True}, {"shortest": True}, {"precision": 3, "shortest": True},
+        {"width": 10}, {"width": 10, "fill": b"0"}, {"width": 10, "fill": b"-"},
+        {"width": 10, "fill": b"+", "precision": 0},
+        {"width": 8, "fill": b" ", "precision": 1})),
+    _as_string("of integers", whole(5, -3, 2**31 - 1)),
+    _as_string("of wide integers", np.int32([[5, -3]]), width=6, fill=b"0"),
+    _as_string("of bools", np.array([True, False]), width=8),
+    _change("StringLower"),
+    _change("StringLower", "unicode", encoding=b"utf-8"),
+    _change("StringUpper"),
+    _change("StringUpper", "unicode", encoding=b"utf-8"),
+    _change("StringStrip", x=texts(" \t\n\v\f\ra b\u00a0 ", "", "  ")),
+    _change("StringLength"),
+    _change("StringLength", "of a table", TABLE, unit=b"BYTE"),
+    _change("StringLength", "in characters", unit=b"UTF8_CHAR"),
+    _change("StringLength", "of broken characters", BROKEN, unit=b"UTF8_CHAR"),
+    *(_change("StaticRegexFullMatch", pattern.decode(), pattern=pattern)
+      for pattern in (b".*", b"[a-z,;]*", b"x+", b"The.*Fox", b"a|a,b;;c,", b"", b"(?i)THE QUICK BROWN FOX", b"m", b".",
+                      b"[^a]*", b"\\w+", b"^x*$", b"\\S+ \\S")),
+    Case("full match", "RegexFullMatch", {"input": TABLE, "pattern": text("[ab]|")}),
+    Case("replace by input", "RegexReplace", {"input": WORDS, "pattern": text("([aeiou])"), "rewrite": text(r"<\1>")}),
+    Case("join", "StringJoin", {"inputs": [texts("a", "", "é"), texts("x", "y", "")]}),
+    Case("join three", "StringJoin", {"inputs": [TABLE, text("mid"), TABLE]}, {"separator": b", "}),
+    Case("join capitals", "StringJoin", {"inputs": [TABLE, TABLE]}, {"separator": b" AND "}),
+    Case("join scalars", "StringJoin", {"inputs": [text("a"), text("b")]}, {"separator": b"-"}),
+    Case("join one", "StringJoin", {"inputs": [texts("a", "b")]}, {"separator": b"-"}),
+    Case("join nothing", "StringJoin", {"inputs": [texts(), texts()]}, {"separator": b"-"}),
+    _part("bytes", texts("hello", "Straße", "ab"), count(1), count(5)),
+    _part("from the end", texts("hello", "Straße", "ab"), count(-2), count(1)),
+    _part("each its own", texts("hello", "Straße", "ab"), whole(0, 4, 2), whole(2, 2, 9)),
+    _part("of one", text("hello"), whole(0, 1), whole(2, 2)),
+    _part("characters", texts("naïve", "日本語", "ab"), count(-2), count(1), b"UTF8_CHAR"),
+    *(_split(separator, most) for separator in ("", ",", "a ", ";;") for most in (-1, 0, 1, 2)),
+    Case("reduce join", "ReduceJoin", {"inputs": TABLE, "reduction_indices": whole(1)}, {"separator": b"-"}),
+    Case("reduce join of both", "ReduceJoin", {"inputs": TABLE, "reduction_indices": whole(1, 0)}, {"keep_dims": True}),
+    Case("reduce join from the end", "ReduceJoin", {"inputs": TABLE, "reduction_indices": whole(-2)}),
+    Case("reduce join of none", "ReduceJoin", {"inputs": TABLE, "reduction_indices": whole()}),
+    Case("segment join", "UnsortedSegmentJoin",
+         {"inputs": texts(*"abcd"), "segment_ids": whole(2, 0, 2, 3), "num_segments": count(5)}, {"separator": b":"}),
+    Case("segment join of rows", "UnsortedSegmentJoin",
+         {"inputs": TABLE, "segment_ids": whole(1, 1), "num_segments": count(2)}),
+    _code_points("words", WORDS),
+    *(_code_points(f"broken, {errors.decode()}", BROKEN, errors=errors, replacement_char=63)
+      for errors in (b"replace", b"ignore")),
+    _code_points("control characters", WORDS, replace_control_characters=True),
+    _code_points("of two bytes", texts("aé😀".encode("utf-16-be"), b"\x00"), b"UTF-16-BE"),
+    _change("UnicodeDecode", "words", input_encoding=b"UTF-8"),
+    *(Case(f"unicode encode {encoding.decode()}", "UnicodeEncode",
+           {"input_values": whole(97, 233, 0x1F600, 0xD800, 33), "input_splits": whole(0, 2, 2, 5)},
+           {"output_encoding": encoding}) for encoding in (b"UTF-8", b"UTF-16-BE", b"UTF-32-BE")),
+    _change("UnicodeTranscode", "words", input_encoding=b"UTF-8", output_encoding=b"UTF-16-BE"),
 ]  # fmt: skip
 
 

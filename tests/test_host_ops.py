@@ -25,10 +25,12 @@ _TYPES = {"f": "DT_FLOAT", "i": "DT_INT32", "b": "DT_BOOL", "O": "DT_STRING"}
 EXPECTED: Mapping[str, Any] = json.loads(GOLDENS.read_text())
 
 
-def _attr(value: Any) -> Any:
+def _attr(name: str, value: Any) -> Any:
+    if name == "out_type":
+        return {"int32": "DT_INT32", "float32": "DT_FLOAT"}[value]
     if isinstance(value, bytes):
         return value.decode()
-    return [_attr(item) for item in value] if isinstance(value, list) else value
+    return [_attr(name, item) for item in value] if isinstance(value, list) else value
 
 
 def model_of(case: Case, outputs: int) -> tuple[ModelArtifacts, dict[str, Array]]:
@@ -38,7 +40,7 @@ def model_of(case: Case, outputs: int) -> tuple[ModelArtifacts, dict[str, Array]
         for at, item in enumerate(value if isinstance(value, list) else [value]):
             feeds[f"{name}_{at}"] = item
     holders = [placeholder(name, item.shape, _TYPES[item.dtype.kind]) for name, item in feeds.items()]
-    made = node("made", case.op, list(feeds), **{name: _attr(value) for name, value in case.attrs.items()})
+    made = node("made", case.op, list(feeds), **{name: _attr(name, value) for name, value in case.attrs.items()})
     ends = [node(f"out{at}", "Identity", [f"made:{at}"]) for at in range(outputs)]
     return graph_model([*holders, made, *ends]), feeds
 

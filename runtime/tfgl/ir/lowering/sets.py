@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import InvalidArgumentError
+from ..reference.unique import list_difference
 from .call import Call, Value
 from .registry import lower
 
@@ -27,8 +28,6 @@ def unique_v2(call: Call) -> list[Value]:
 @lower("ListDiff", inputs=2, host=(0, 1))
 def list_diff(call: Call) -> list[Value]:
     """What the first vector has and the second lacks, and where."""
-    from ..reference.unique import list_difference
-
     return [call.constant(result) for result in list_difference(call.data(0), call.data(1))]
 
 

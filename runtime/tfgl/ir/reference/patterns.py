@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from ...errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .registry import Array
+from .string_arrays import strings, texts_of
 
 
 def compiled(pattern: bytes) -> Any:
@@ -62,6 +64,26 @@ def replace(pattern: Any, rewrite: bytes, text: bytes, *, every: bool) -> bytes:
             break
     out.append(text[at:])
     return b"".join(out)
+
+
+def replaced(x: Array, pattern: bytes, rewrite: bytes, *, every: bool) -> Array:
+    """`replace` in each string of a tensor.
+
+    >>> replaced(np.array([b"a  b"], object), b" +", b" ", every=True).tolist()
+    [b'a b']
+    """
+    wanted = compiled(pattern)
+    return strings([replace(wanted, rewrite, text, every=every) for text in texts_of(x)], x.shape)
+
+
+def full_matches(x: Array, pattern: bytes) -> Array:
+    """Which strings ``pattern`` matches from end to end, bools of the shape of ``x``.
+
+    >>> full_matches(np.array([b"ab", b"abc"], object), b"a.").tolist()
+    [True, False]
+    """
+    wanted = compiled(pattern)
+    return np.array([wanted.fullmatch(text) is not None for text in texts_of(x)], np.bool_).reshape(x.shape)
 
 
 def _template(rewrite: bytes) -> tuple[Sequence[bytes | int], bool]:

@@ -12,43 +12,11 @@ from ..cost import check_count
 from ..shapes import shape_text
 from .conversion import cast_to
 from .fingerprint import fingerprint64
-from .patterns import compiled, replace
+from .patterns import replaced
 from .registry import Array, reference
+from .string_arrays import sparse_rows, strings, text_of, texts_of
 
 _MOST_BYTES = 1 << 30
-
-
-def text_of(value: object) -> bytes:
-    """The bytes of one element of a string tensor; an element that was never set is empty.
-
-    >>> text_of("é"), text_of(None)
-    (b'\\xc3\\xa9', b'')
-    """
-    if isinstance(value, str):
-        return value.encode()
-    return value if isinstance(value, bytes) else b""
-
-
-def texts_of(x: Array) -> list[bytes]:
-    """The elements of a string tensor in row-major order; InvalidArgumentError for another dtype.
-
-    >>> texts_of(np.array([b"a", None], object))
-    [b'a', b'']
-    """
-    if x.dtype.kind not in "OSU":
-        raise InvalidArgumentError(f"Input must be of datatype string, got {x.dtype}")
-    return [text_of(value) for value in x.reshape(-1).tolist()]
-
-
-def strings(values: Sequence[bytes], shape: Sequence[int] | None = None) -> Array:
-    """A string tensor of ``shape``, a vector without it.
-
-    >>> strings([b"a", b"b"], (2, 1)).shape
-    (2, 1)
-    """
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array if shape is None else array.reshape(tuple(shape))
 
 
 @reference("StringNGrams")
@@ -146,18 +114,6 @@ def string_split(input: Array, delimiter: Array, *, skip_empty: bool = True) -> 
     return sparse_rows(rows)
 
 
-def sparse_rows(rows: Sequence[Sequence[bytes]]) -> list[Array]:
-    """[indices, values, shape] of the sparse matrix with these rows of strings.
-
-    >>> [array.tolist() for array in sparse_rows([[b"a"], []])]
-    [[[0, 0]], [b'a'], [2, 1]]
-    """
-    places = [(row, column) for row, tokens in enumerate(rows) for column in range(len(tokens))]
-    indices = np.array(places, np.int32).reshape(len(places), 2)
-    shape = np.array([len(rows), max(map(len, rows), default=0)], np.int32)
-    return [indices, strings([token for tokens in rows for token in tokens]), shape]
-
-
 @reference("StringToHashBucketFast")
 def string_to_hash_bucket_fast(input: Array, *, num_buckets: int) -> Array:
     """FarmHash's Fingerprint64 of each string, modulo ``num_buckets``, int32.
@@ -181,6 +137,4 @@ def static_regex_replace(x: Array, *, pattern: str | bytes, rewrite: str | bytes
     >>> static_regex_replace(np.array([b"a  b"], object), pattern=" +", rewrite=" ").tolist()
     [b'a b']
     """
-    wanted = compiled(text_of(pattern))
-    template = text_of(rewrite)
-    return strings([replace(wanted, template, text, every=replace_global) for text in texts_of(x)], x.shape)
+    return replaced(x, text_of(pattern), text_of(rewrite), every=replace_global)
