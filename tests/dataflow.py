@@ -33,6 +33,10 @@ def run(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
 
     for name, value in feeds.items():
         values[(), Edge(name)] = np.asarray(value)
+    readers = {
+        name: [*found, *(node for node in graph.nodes.values() if name in node.control_inputs)]
+        for name, found in graph.consumers.items()
+    }
     waiting: list[tuple[Frame, Node]] = [((), node) for node in graph.nodes.values()]
     for _ in range(_MAX_STEPS):
         if not waiting:
@@ -40,14 +44,16 @@ def run(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
         frame, node = waiting.pop(0)
         ready = node.op not in ("Const", "Placeholder") and (frame, node.name) not in done
         inputs = [look(edge, frame) for edge in node.inputs] if ready else []
-        if not ready or not _may_run(node, inputs):
+        if not ready or not _may_run(node, inputs) or any(look(Edge(n), frame) is None for n in node.control_inputs):
             continue
         done.add((frame, node.name))
         target, outputs = _outputs(node, inputs, frame)
+        # What a constant Enter brings in is found in every iteration, but starts nodes of the first one only.
+        where = frame if node.op == "Enter" and node.attrs.get("is_constant") else target
         for index, output in enumerate(outputs):
             if output is not None:
-                values[target, Edge(node.name, index)] = output
-        waiting += [(target, reader) for reader in graph.consumers[node.name]]
+                values[where, Edge(node.name, index)] = output
+        waiting += [(target, reader) for reader in readers[node.name]]
     else:
         raise AssertionError("the graph does not come to an end")
     found = {key: look(info.edge, ()) for key, info in graph.outputs.items()}
@@ -78,4 +84,22 @@ def _outputs(node: Node, inputs: list[Any], frame: Frame) -> tuple[Frame, list[A
         return (*frame[:-1], (frame[-1][0], frame[-1][1] + 1)), inputs
     if node.op in ("LoopCond", "Identity"):
         return frame, inputs
+    if node.op.startswith("TensorList"):
+        return frame, [_list_op(node.op, *inputs)]
     return frame, evaluate_node(node, inputs)
+
+
+def _list_op(op: str, *inputs: Any) -> Any:
+    if op == "TensorListReserve":
+        return [None] * int(inputs[1])
+    if op == "TensorListFromTensor":
+        return list(inputs[0])
+    items: list[Array] = inputs[0]
+    if op == "TensorListGetItem":
+        return items[int(inputs[1])]
+    if op == "TensorListSetItem":
+        # In place, as TensorFlow.js does it.
+        items[int(inputs[1])] = inputs[2]
+        return items
+    assert op == "TensorListStack"
+    return np.stack(items)

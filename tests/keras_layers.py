@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from dataflow import run
 from tfgl.ir.evaluate import evaluate
 from tfgl.ir.graph import Graph
 from tfgl.keras import graph_of_keras
+from tfgl_converter.passes import PassContext, run_passes
 
 Array = np.ndarray[Any, Any]
 RANDOM = np.random.default_rng(7)
@@ -52,10 +54,15 @@ def layer_graph(
     kwargs: Mapping[str, Any] | None = None,
     before: Sequence[Mapping[str, Any]] = (),
 ) -> Graph:
-    """The graph of inputs x0, x1, ... (through ``before``, whose last layer is the first input) and one layer."""
+    """The graph of inputs x0, x1, ... (through ``before``, whose last layer is the first input) and one layer.
+
+    ``space`` is another shape for x0, such as one of open sizes.
+    """
     names = [f"x{i}" for i in range(len(inputs))]
     layers: list[Mapping[str, Any]] = [
-        input_entry(name, x.shape[1:] if space is None else space, "int32" if x.dtype.kind == "i" else "float32")
+        input_entry(
+            name, x.shape[1:] if space is None or name != "x0" else space, "int32" if x.dtype.kind == "i" else "float32"
+        )
         for name, x in zip(names, inputs, strict=True)
     ]
     read = list(names)
@@ -66,14 +73,14 @@ def layer_graph(
     layers.append(entry(class_name, "layer", [node], **config))
     model = functional(layers, names, [["layer", 0, i] for i in range(outputs)])
     given: dict[str, Any] = {"layer": weights} if len(weights) else {}
-    return graph_of_keras(model, given, keras_version=version)
+    return graph_of_keras(model, given, keras_version=version, loops=True)
 
 
 def run_layer(class_name: str, config: Mapping[str, Any], *inputs: Array, **options: Any) -> Any:
     """The outputs of a layer, after a check that their shapes are those that the graph states."""
     graph = layer_graph(class_name, config, inputs, options.pop("weights", ()), **options)
     feeds = {f"x{i}": x for i, x in enumerate(inputs)}
-    results = evaluate(graph, feeds, list(graph.outputs))
+    results = values_of(graph, feeds)
     for key, info in graph.outputs.items():
         shape = results[key].shape
         assert info.shape is not None
@@ -81,6 +88,14 @@ def run_layer(class_name: str, config: Mapping[str, Any], *inputs: Array, **opti
         assert all(s in (-1, n) for s, n in zip(info.shape, shape, strict=True)), (info.shape, shape)
     arrays = list(results.values())
     return arrays[0] if len(arrays) == 1 else arrays
+
+
+def values_of(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs; those of a graph with loops as TensorFlow.js comes to them, once the loops are lowered."""
+    if not graph.functions:
+        return evaluate(graph, feeds, list(graph.outputs))
+    lowered, _ = run_passes(graph, PassContext())
+    return run(lowered, feeds)
 
 
 def close(actual: Array, expected: Array, tolerance: float = 2e-6) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import scipy.special
 
-from keras_layers import Array, close, entry, functional, input_entry, layer_graph, normal, run_layer
+from keras_layers import Array, close, entry, functional, input_entry, layer_graph, normal, run_layer, values_of
 from tfgl.errors import UnsupportedOpError
 from tfgl.ir.evaluate import evaluate
 from tfgl.keras import graph_of_keras
+from tfgl_converter.passes import PassContext, run_passes
 
 State = list[Array]
 
@@ -87,22 +88,34 @@ def config_of(name: str, **more: Any) -> dict[str, Any]:
     return {"units": 4, "activation": "tanh", "recurrent_activation": "sigmoid", **more}
 
 
+def run_form(form: str, name: str, config: dict[str, Any], x: Array, *states: Array, **options: Any) -> Any:
+    """A layer with its steps written out, or as a loop over an open length."""
+    if form == "loop":
+        return run_layer(name, config, x, *states, space=[None, *x.shape[2:]], **options)
+    return run_layer(name, {**config, "unroll": True}, x, *states, **options)
+
+
+both_forms = pytest.mark.parametrize("form", ["loop", "written out"])
+
+
+@both_forms
 @pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("name", sorted(STEPS))
-def test_sequences_states_and_direction(name: str, backwards: bool) -> None:
+def test_sequences_states_and_direction(form: str, name: str, backwards: bool) -> None:
     x, w = normal(3, 5, 2), weights_of(name, 2, 4)
     expected, states = loop(name, x, w, backwards=backwards)
     config = config_of(name, go_backwards=backwards, reset_after=True)
-    close(run_layer(name, config, x, weights=w), expected[:, -1], 1e-5)
-    results = run_layer(
-        name, {**config, "return_sequences": True, "return_state": True}, x, weights=w, outputs=1 + STEPS[name][2]
+    close(run_form(form, name, config, x, weights=w), expected[:, -1], 1e-5)
+    results = run_form(
+        form, name, {**config, "return_sequences": True, "return_state": True}, x, weights=w, outputs=1 + STEPS[name][2]
     )
     for result, value in zip(results, [expected, *states], strict=True):
         close(result, value, 1e-5)
 
 
+@both_forms
 @pytest.mark.parametrize("name", sorted(STEPS))
-def test_initial_states_and_masks(name: str) -> None:
+def test_initial_states_and_masks(form: str, name: str) -> None:
     count = STEPS[name][2]
     x, w = normal(3, 5, 2), weights_of(name, 2, 4)
     x[0, 3:] = 0
@@ -114,35 +127,41 @@ def test_initial_states_and_masks(name: str) -> None:
     config = config_of(name, return_sequences=True, return_state=True, reset_after=True)
     for given in ([], states):
         expected, last = loop(name, x, w, mask, given or None)
-        results = run_layer(name, config, x, *given, weights=w, outputs=1 + count, before=masking)
+        results = run_form(form, name, config, x, *given, weights=w, outputs=1 + count, before=masking)
         for result, value in zip(results, [expected, *last], strict=True):
             close(result, value, 1e-5)
-    zeroed = run_layer(name, {**config, "zero_output_for_mask": True}, x, weights=w, outputs=1 + count, before=masking)
+    zeroed = run_form(
+        form, name, {**config, "zero_output_for_mask": True}, x, weights=w, outputs=1 + count, before=masking
+    )
     close(zeroed[0], loop(name, x, w, mask)[0] * mask[..., None], 1e-5)
 
 
-def test_gru_of_before_reset_after() -> None:
+@both_forms
+def test_gru_of_before_reset_after(form: str) -> None:
     x, w = normal(3, 5, 2), weights_of("GRU", 2, 4, after=False)
     expected, _ = loop("GRU", x, w)
-    close(run_layer("GRU", config_of("GRU"), x, weights=w), expected[:, -1], 1e-5)
+    close(run_form(form, "GRU", config_of("GRU"), x, weights=w), expected[:, -1], 1e-5)
     # A file of TensorFlow.js has no reset_after, nor has it two biases.
-    close(run_layer("GRU", config_of("GRU", reset_after=False), x, weights=w), expected[:, -1], 1e-5)
+    close(run_form(form, "GRU", config_of("GRU", reset_after=False), x, weights=w), expected[:, -1], 1e-5)
 
 
-def test_without_bias() -> None:
+@both_forms
+def test_without_bias(form: str) -> None:
     x, w = normal(2, 4, 3), weights_of("GRU", 3, 4)
     config = config_of("GRU", use_bias=False, reset_after=True)
     expected, _ = loop("GRU", x, [*w[:2], np.zeros((2, 12))])
-    close(run_layer("GRU", config, x, weights=w[:2]), expected[:, -1], 1e-5)
+    close(run_form(form, "GRU", config, x, weights=w[:2]), expected[:, -1], 1e-5)
 
 
+@both_forms
 @pytest.mark.parametrize("mode", ["concat", "sum", "mul", "ave", None])
 @pytest.mark.parametrize("sequences", [False, True])
-def test_bidirectional(mode: str | None, sequences: bool) -> None:
+def test_bidirectional(mode: str | None, sequences: bool, form: str) -> None:
     x, ahead, back = normal(3, 5, 2), weights_of("LSTM", 2, 4), weights_of("LSTM", 2, 4)
     x[1, 3:] = 0
     mask = (x != 0).any(-1)
-    inner = {"class_name": "LSTM", "config": {"name": "lstm", **config_of("LSTM", return_sequences=sequences)}}
+    lstm = config_of("LSTM", return_sequences=sequences, unroll=form != "loop")
+    inner = {"class_name": "LSTM", "config": {"name": "lstm", **lstm}}
     first, _ = loop("LSTM", x, ahead, mask)
     second, _ = loop("LSTM", x, back, mask, backwards=True)
     if sequences:  # steps without meaning are 0 in both directions
@@ -155,8 +174,15 @@ def test_bidirectional(mode: str | None, sequences: bool) -> None:
     }  # fmt: skip
     masking = [entry("Masking", "masking", mask_value=0.0)]
     config = {"layer": inner, "merge_mode": mode}
+    space = [None, 2] if form == "loop" else None
     result = run_layer(
-        "Bidirectional", config, x, weights=[*ahead, *back], before=masking, outputs=2 if mode is None else 1
+        "Bidirectional",
+        config,
+        x,
+        space=space,
+        weights=[*ahead, *back],
+        before=masking,
+        outputs=2 if mode is None else 1,
     )
     if mode is None:
         close(result[0], first, 1e-5)
@@ -168,10 +194,11 @@ def test_bidirectional(mode: str | None, sequences: bool) -> None:
         again = run_layer(
             "Bidirectional", config, x, weights=dict(zip(names, [*ahead, *back], strict=True)), before=masking
         )
-        close(again, result, 1e-12)
+        close(again, result, 1e-5)
 
 
-def test_stacked_cells() -> None:
+@both_forms
+def test_stacked_cells(form: str) -> None:
     x, first, second = normal(2, 4, 3), weights_of("LSTM", 3, 4), weights_of("GRU", 4, 4)
     cells = [
         {"class_name": "LSTMCell", "config": {"name": "a", **config_of("LSTM")}},
@@ -179,7 +206,7 @@ def test_stacked_cells() -> None:
     ]
     stack = {"class_name": "StackedRNNCells", "config": {"name": "stack", "cells": cells}}
     config = {"cell": stack, "return_sequences": True, "return_state": True}
-    results = run_layer("RNN", config, x, weights=[*first, *second], outputs=4)
+    results = run_form(form, "RNN", config, x, weights=[*first, *second], outputs=4)
     middle, states = loop("LSTM", x, first)
     last, more = loop("GRU", middle, second)
     for result, value in zip(results, [last, *states, *more], strict=True):
@@ -193,11 +220,69 @@ def test_time_distributed() -> None:
         close(run_layer("TimeDistributed", {"layer": inner}, x, weights=[kernel, bias], space=space), x @ kernel + bias)
 
 
-def test_steps_have_to_be_known() -> None:
-    with pytest.raises(
-        UnsupportedOpError, match=r"layer' \(LSTM\) needs the number of time steps.*give the model's input"
-    ):
-        layer_graph("LSTM", config_of("LSTM"), [normal(1, 5, 2)], weights_of("LSTM", 2, 4), space=[None, 2])
+def looped(**config: Any) -> bool:
+    length = config.pop("length")
+    graph = layer_graph("LSTM", config_of("LSTM", **config), [normal(1, length or 5, 2)], weights_of("LSTM", 2, 4),
+                        space=[length, 2])  # fmt: skip
+    return any(node.op == "StatelessWhile" for node in graph.nodes.values())
+
+
+def test_what_becomes_a_loop() -> None:
+    assert looped(length=None)
+    assert looped(length=None, unroll=True)
+    assert looped(length=30)
+    assert not looped(length=30, unroll=True)
+    assert not looped(length=2)
+    assert looped(length=5000, unroll=True)  # too many to write out
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_the_form_with_fewer_nodes_is_taken(name: str, sequences: bool) -> None:
+    def size(length: int, **more: Any) -> int:
+        config = config_of(name, return_sequences=sequences, reset_after=True, **more)
+        before = layer_graph(name, config, [normal(1, length, 2)], weights_of(name, 2, 4))
+        return len(run_passes(before, PassContext())[0].nodes)
+
+    for length in (1, 3, 5, 8, 13):
+        assert size(length) <= size(length, unroll=True) + 3
+
+
+@pytest.mark.parametrize("form", ["loop", "written out"])
+def test_time_major(form: str) -> None:
+    x, w = normal(5, 3, 2), weights_of("LSTM", 2, 4)
+    expected, states = loop("LSTM", x.swapaxes(0, 1), w)
+    config = config_of("LSTM", time_major=True, return_sequences=True, return_state=True, unroll=form != "loop")
+    space = (None, None, 2) if form == "loop" else (5, 3, 2)
+    layers = [entry("InputLayer", "x", batch_input_shape=space), entry("LSTM", "l", [[["x", 0, 0, {}]]], **config)]
+    graph = graph_of_keras(functional(layers, ["x"], [["l", 0, i] for i in range(3)]), {"l": w})
+    results = values_of(graph, {"x": x}).values()
+    for result, value in zip(results, [expected.swapaxes(0, 1), *states], strict=True):
+        close(result, value, 1e-5)
+
+
+def test_a_layer_that_keeps_its_states_is_warned_of() -> None:
+    layers = [input_entry("x", [4, 2]), entry("GRU", "l", [[["x", 0, 0, {}]]], **config_of("GRU", stateful=True))]
+    told: list[str] = []
+    graph_of_keras(functional(layers, ["x"], ["l"]), {"l": weights_of("GRU", 2, 4)}, warn=told.append)
+    assert told == [
+        "layer 'model/l' (GRU) is stateful; a graph model keeps no states between calls, each begins with zeros"
+    ]
+
+
+def test_a_layer_of_open_length_on_every_step() -> None:
+    x, w = normal(2, 3, 4, 2), weights_of("GRU", 2, 4)
+    inner = {"class_name": "GRU", "config": {"name": "g", **config_of("GRU", reset_after=True, return_sequences=True)}}
+    expected, _ = loop("GRU", x.reshape(6, 4, 2), w)
+    for space in ([3, 4, 2], [None, 4, 2], [None, None, 2]):
+        close(
+            run_layer("TimeDistributed", {"layer": inner}, x, weights=w, space=space),
+            expected.reshape(2, 3, 4, 4),
+            1e-5,
+        )
+
+
+def test_a_fixed_length_may_be_given() -> None:
     layers = [input_entry("x", [None, 2]), entry("LSTM", "l", [[["x", 0, 0, {}]]], **config_of("LSTM"))]
     graph = graph_of_keras(
         functional(layers, ["x"], ["l"]), {"l": weights_of("LSTM", 2, 4)}, input_shapes={"x": (None, 5, 2)}
@@ -294,8 +379,9 @@ def test_multi_head_attention(version: str, causal: bool) -> None:
     close(results[1], softmax(scores), 1e-5)
 
 
+@both_forms
 @pytest.mark.parametrize("channels_first", [False, True], ids=["last", "first"])
-def test_conv_lstm(channels_first: bool) -> None:
+def test_conv_lstm(form: str, channels_first: bool) -> None:
     from test_keras_layers import convolution
 
     x = normal(2, 3, 5, 6, 2)
@@ -318,12 +404,13 @@ def test_conv_lstm(channels_first: bool) -> None:
         config["data_format"] = "channels_first"
         x = np.moveaxis(x, -1, 2)
         expected = [np.moveaxis(expected[0], -1, 2), *(np.moveaxis(state, -1, 1) for state in expected[1:])]
-    results = run_layer("ConvLSTM2D", config, x, weights=[kernel, recurrent, bias], outputs=3)
+    results = run_form(form, "ConvLSTM2D", config, x, weights=[kernel, recurrent, bias], outputs=3)
     for result, value in zip(results, expected, strict=True):
         close(result, value, 1e-5)
 
 
-def test_conv_lstm_of_steps() -> None:
+@both_forms
+def test_conv_lstm_of_steps(form: str) -> None:
     from test_keras_layers import convolution
 
     x = normal(2, 2, 5, 2)
@@ -335,7 +422,7 @@ def test_conv_lstm_of_steps() -> None:
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
     config = {"filters": 2, "kernel_size": [3], "padding": "same", "recurrent_activation": "sigmoid"}
-    close(run_layer("ConvLSTM1D", config, x, weights=[kernel, recurrent, bias]), h, 1e-5)
+    close(run_form(form, "ConvLSTM1D", config, x, weights=[kernel, recurrent, bias]), h, 1e-5)
 
 
 def test_grouped_query_attention() -> None:
@@ -350,11 +437,14 @@ def test_grouped_query_attention() -> None:
     close(run_layer("GroupQueryAttention", config, x, x, weights=weights, version="3.6.0"), expected, 1e-5)
 
 
-def test_cudnn_layers_of_old_files() -> None:
+@both_forms
+def test_cudnn_layers_of_old_files(form: str) -> None:
     x, w = normal(2, 4, 3), weights_of("GRU", 3, 4)
-    close(run_layer("CuDNNGRU", {"units": 4}, x, weights=[*w[:2], w[2].ravel()]), loop("GRU", x, w)[0][:, -1], 1e-5)
+    close(
+        run_form(form, "CuDNNGRU", {"units": 4}, x, weights=[*w[:2], w[2].ravel()]), loop("GRU", x, w)[0][:, -1], 1e-5
+    )
     w, more = weights_of("LSTM", 3, 4), normal(16)
-    result = run_layer("CuDNNLSTM", {"units": 4}, x, weights=[*w[:2], np.concatenate([w[2] - more, more])])
+    result = run_form(form, "CuDNNLSTM", {"units": 4}, x, weights=[*w[:2], np.concatenate([w[2] - more, more])])
     close(result, loop("LSTM", x, w)[0][:, -1], 1e-5)
 
 

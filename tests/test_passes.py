@@ -209,8 +209,9 @@ def test_a_bias_needs_one_number_a_channel_and_a_sole_reader() -> None:
     assert ops(apply(normalize_biases, less, feeds)) == ["BiasAdd", "MatMul"]
 
 
-def test_a_bias_of_zeros_goes_unless_an_activation_follows() -> None:
-    nodes = [X, node("p", "MatMul", "x", "w", T=FLOAT), node("q", "AddV2", "p", "b"), node("y", "Exp", "q")]
+@pytest.mark.parametrize("op", ["AddV2", "BiasAdd"])
+def test_a_bias_of_zeros_goes_unless_an_activation_follows(op: str) -> None:
+    nodes = [X, node("p", "MatMul", "x", "w", T=FLOAT), node("q", op, "p", "b"), node("y", "Exp", "q")]
     zero = {"w": numbers(3, 4), "b": np.zeros(4, np.float32)}
     assert ops(apply(normalize_biases, graph(*nodes, **zero), {"x": numbers(2, 3)})) == ["Exp", "MatMul"]
     nodes[-1] = node("y", "Relu", "q")

@@ -85,6 +85,37 @@ def test_constants_that_a_loop_reads_stay_outside() -> None:
     assert run(after, {"x": np.float32(3)})["y"] == 24
 
 
+def test_what_a_loop_only_reads_enters_once() -> None:
+    cond = function("cond", ("i", "a", "k"), ("c",), node("c", "Less", "i", "k"))
+    body = function(
+        "body", ("i", "a", "k"), ("j", "b", "k"), node("j", "Add", "i", "one"), node("m", "Neg", "k"),
+        node("b", "Add", "a", "m"), one=np.float32(1),
+    )  # fmt: skip
+    before = graph(
+        X,
+        node("k", "Add", "x", "x"),
+        loop("w", "cond", "body", "zero", "x", "k"),
+        node("y", "Identity", "w:1"),
+        zero=np.float32(0),
+    )
+    after = lowered(before, cond, body)
+    enters = [item for item in after.nodes.values() if item.op == "Enter"]
+    (once,) = [item for item in enters if item.attrs["is_constant"]]
+    assert len(enters) == 3 and ops(after).count("NextIteration") == 2
+    assert next(item for item in after.nodes.values() if item.op == "LoopCond").control_inputs == (once.name,)
+    # What the body makes of it alone is made in each iteration, not in the first one only.
+    assert run(after, {"x": np.float32(2)})["y"] == 2 - 4 * 4
+
+
+def test_a_condition_that_computes_with_what_it_only_reads() -> None:
+    cond = function("cond", ("i", "k"), ("c",), node("n", "Neg", "k"), node("c", "Less", "i", "n"))
+    body = function("body", ("i", "k"), ("j", "k"), node("j", "Add", "i", "one"), one=np.float32(1))
+    before = graph(
+        X, node("k", "Neg", "x"), loop("w", "cond", "body", "zero", "k"), outputs={"y": "w:0"}, zero=np.float32(0)
+    )
+    assert run(lowered(before, cond, body), {"x": np.float32(3)})["y"] == 3
+
+
 def test_a_loop_that_is_never_entered_and_a_body_of_constants() -> None:
     body = function("body", ("i", "a"), ("j", "c"), node("j", "Add", "i", "one"), one=np.float32(1), c=np.float32(7))
     before = graph(X, node("s", "Neg", "x"), loop("w", "less", "body", "x", "s"), node("y", "Identity", "w:1"))

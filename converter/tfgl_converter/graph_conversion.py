@@ -70,7 +70,7 @@ def convert_source_graph(
             f"signature {source.signature_key!r} does not"
         )
     order = chosen_passes(choices.passes)
-    warnings: list[str] = []
+    warnings = list(dict.fromkeys(source.warnings))
 
     def warn(text: str) -> None:
         if text not in warnings:

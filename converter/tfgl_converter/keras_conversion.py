@@ -58,10 +58,11 @@ def read_keras_graph(
     from tfgl.keras.files.graph import build_model
 
     model = read_keras(source, input_format)
+    told: list[str] = []
     with custom_layers(layer_handlers(custom_objects or {})):
-        graph = build_model(model).graph
+        graph = build_model(model, warn=told.append, loops=True).graph
     version = f"keras v{model.keras_version}" if model.keras_version else ""
-    return SourceModel(graph, model.source, tensorflow_version=version)
+    return SourceModel(graph, model.source, tensorflow_version=version, warnings=tuple(told))
 
 
 def read_as_layers_model(

@@ -57,6 +57,7 @@ class SourceModel:
     - ``structured_outputs``: keys of the outputs that the exported function returned as a flat dict, else None.
     - ``assets``: files that the graph reads, by the name of the node that holds their path.
     - ``asset_directory``: where the model keeps its assets, None without such a folder.
+    - ``warnings``: what of the model's behaviour the graph does not have.
     """
 
     graph: Graph
@@ -70,3 +71,4 @@ class SourceModel:
     asset_directory: Path | None = None
     tags: tuple[str, ...] = ()
     tensorflow_version: str = ""
+    warnings: tuple[str, ...] = ()

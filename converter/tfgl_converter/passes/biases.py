@@ -52,13 +52,15 @@ def _once(graph: Graph, context: PassContext) -> tuple[Graph, int]:
                 bias = editor.constant(f"{node.name}/bias", both.astype(np.float32))
                 editor.put(Node(node.name, "BiasAdd", (before.inputs[0], bias), (), _attrs(node)))
                 editor.remove(before.name)
-            elif node.op != "BiasAdd" and before.op in _PRODUCERS and _fits(before, operand, graph):
+            elif before.op in _PRODUCERS and _fits(before, operand, graph):
                 if not operand.any() and not any(reader.op in _ACTIVATIONS for reader in graph.consumers[node.name]):
                     # Nothing is added; before an activation the bias stays, since TensorFlow.js fuses both or none.
                     editor.replace_node(node, [node.inputs[side]])
                     touched |= {node.name, before.name}
                     count += 1
                     break
+                if node.op == "BiasAdd":
+                    continue
                 edge = node.inputs[1 - side]
                 channels = _channels(before, graph)
                 if node.op == "Sub" or operand.shape != (channels,):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tfgl.ir.graph import Graph
+from tfgl.ir.graph import Graph, Node
 
 from .editing import Editor
 from .rewriting import PassContext, Rewritten
@@ -28,16 +28,17 @@ def strip_debug_ops(graph: Graph, context: PassContext) -> Rewritten:
 def drop_control_inputs(graph: Graph, context: PassContext) -> Rewritten:
     """The graph without control edges: they order side effects, and an inference graph has none.
 
-    Only what debug nodes wait for, or are waited for, stays.
+    Only what debug nodes wait for, or are waited for, stays, and that a loop waits for what it only reads.
     """
+
+    def stays(node: Node, source: str) -> bool:
+        ops = (node.op, graph.nodes[source].op) if source in graph.nodes else ("", "")
+        return ops == ("LoopCond", "Enter") or not _DEBUG.isdisjoint(ops)
+
     count = 0
     nodes = {}
     for name, node in graph.nodes.items():
-        kept = tuple(
-            source
-            for source in node.control_inputs
-            if source in graph.nodes and (graph.nodes[source].op in _DEBUG or node.op in _DEBUG)
-        )
+        kept = tuple(source for source in node.control_inputs if stays(node, source))
         if kept != node.control_inputs:
             count += 1
             node = dataclasses.replace(node, control_inputs=kept)

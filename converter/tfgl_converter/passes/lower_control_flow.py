@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tfgl.errors import ModelFormatError
 from tfgl.ir.graph import AttrValue, DataType, Edge, Function, FunctionName, Graph, Node
@@ -26,10 +26,11 @@ _TIMED = frozenset(
 def lower_control_flow(graph: Graph, context: PassContext) -> Rewritten:
     """The graph without While and If, and how many there were.
 
-    Values that a loop only reads are read where they are when they are constants, and travel round the loop
-    otherwise (an Enter that is not renewed is found by TensorFlow.js in the first iteration only). Variables of
-    a loop that nothing needs are left out. What a branch or an iteration computes from constants alone waits for
-    it by a Switch, since TensorFlow.js has constants ready from the start.
+    Values that a loop only reads are read where they are when they are constants, and through a constant Enter
+    otherwise; LoopCond waits for these, as TensorFlow.js looks for a node to run only where one of its inputs has
+    just come. Variables of a loop that nothing needs are left out. What a branch or an iteration computes from
+    constants alone, or from what the loop only reads, waits for it by a Switch: TensorFlow.js has constants ready
+    from the start, and runs what depends on a constant Enter in the first iteration only.
     """
     if context.control_flow_v2:
         return Rewritten(graph, 0)
@@ -123,22 +124,30 @@ class _Lowering:
         fixed = [same and edge.node in editor.constants for same, edge in zip(unchanged, initial, strict=True)]
         wanted = {i for i in range(len(initial)) if Edge(node.name, i) in used or node.name in protected}
         live = _needed_variables(cond, body, wanted, unchanged)
-        carried = [i for i in live if not fixed[i]]
+        # The condition has nothing to wait by, so what it computes from such a value alone goes round the loop.
+        alone = _read_alone(cond, unchanged)
+        carried = [i for i in live if not fixed[i] and (not unchanged[i] or i in alone)]
         types = node.attrs.get("T")
         limit = node.attrs.get("parallel_iterations", 10)
         frame: dict[str, AttrValue] = {
             "frame_name": node.name.encode(),
             "parallel_iterations": limit,
-            "is_constant": False,
         }
         merges: dict[int, str] = {}
-        for i in carried:
-            enter = editor.add(f"{node.name}/enter", "Enter", (initial[i],), {**_typed(types, i), **frame})
-            merge = editor.add(f"{node.name}/merge", "Merge", (enter,), {**_typed(types, i), "N": 2})
-            merges[i] = merge.node
-        given = [Edge(merges[i]) if i in merges else initial[i] for i in range(len(initial))]
+        given, waited = list(initial), []
+        for i in live:
+            if fixed[i]:
+                continue
+            still = i not in carried
+            attrs = {**_typed(types, i), **frame, "is_constant": still}
+            given[i] = editor.add(f"{node.name}/enter", "Enter", (initial[i],), attrs)
+            if still:
+                waited.append(given[i].node)
+            else:
+                given[i] = editor.add(f"{node.name}/merge", "Merge", (given[i],), {**_typed(types, i), "N": 2})
+                merges[i] = given[i].node
         (pred,), _ = instantiate(editor, cond, f"{node.name}/cond", given)
-        test = editor.add(f"{node.name}/LoopCond", "LoopCond", (pred,))
+        test = editor.add(f"{node.name}/LoopCond", "LoopCond", (pred,), {}, waited)
         switches: dict[Edge, str] = {}
 
         def gated(edge: Edge, attrs: Mapping[str, AttrValue] = {}) -> Edge:
@@ -148,7 +157,7 @@ class _Lowering:
 
         inside = [gated(edge, _typed(types, i)) if i in merges else edge for i, edge in enumerate(given)]
         results, names = instantiate(editor, body, f"{node.name}/body", inside)
-        results = _gate(editor, names, results, set(switches.values()), gated)
+        results = _gate(editor, names, results, set(switches.values()), gated, waited)
         outputs = list(initial)
         for i in carried:
             turned = editor.add(f"{node.name}/next_iteration", "NextIteration", (results[i],), _typed(types, i))
@@ -197,6 +206,19 @@ def _needed_variables(cond: Function, body: Function, wanted: set[int], unchange
     return sorted(needed)
 
 
+def _read_alone(function: Function, still: Sequence[bool]) -> set[int]:
+    """Positions of the arguments among ``still`` that some node reads, or the result is, without any that varies."""
+    varying = {name for name, same in zip(function.arguments, still, strict=True) if not same}
+    found: set[str] = set()
+    for node in function.graph.topological_order():
+        if any(edge.node in varying for edge in node.inputs):
+            varying.add(node.name)
+        else:
+            found.update(edge.node for edge in node.inputs)
+    found.update(edge.node for edge in function.results if edge.node not in varying)
+    return {i for i, name in enumerate(function.arguments) if still[i] and name in found}
+
+
 def _arguments_of(function: Function, edge: Edge) -> set[int]:
     seen: set[str] = set()
     waiting = [edge.node]
@@ -208,18 +230,30 @@ def _arguments_of(function: Function, edge: Edge) -> set[int]:
     return {i for i, name in enumerate(function.arguments) if name in seen}
 
 
-def _gate(editor: Editor, names: Sequence[str], results: Sequence[Edge], live: set[str], gated: object) -> list[Edge]:
+def _gate(
+    editor: Editor,
+    names: Sequence[str],
+    results: Sequence[Edge],
+    live: set[str],
+    gated: object,
+    still: Collection[str] = (),
+) -> list[Edge]:
     """Make what depends on constants alone wait; the results, each behind a Switch of this branch or iteration.
 
     ``live`` are the Switch nodes that the new nodes in ``names`` may read, ``gated`` gives an edge behind one.
+    ``still`` are constant Enter nodes, which run nothing but in the first iteration.
     """
     assert callable(gated)
-    inside = set(names)
     waits: set[str] = set(live)
     for name in _in_order(editor, names):
         node = editor.nodes[name]
         if any(edge.node in waits for edge in node.inputs):
             waits.add(name)
+        elif any(edge.node in still for edge in node.inputs):
+            changed = tuple(gated(edge) if edge.node in still else edge for edge in node.inputs)
+            editor.put(dataclasses.replace(node, inputs=changed))
+            waits.add(name)
+            continue
         if node.op in _TIMED:
             # An input that is not behind a Switch would be there before its time.
             loose = [edge for edge in node.inputs if edge.node not in waits and not _turns(editor, edge)]
@@ -229,7 +263,6 @@ def _gate(editor: Editor, names: Sequence[str], results: Sequence[Edge], live: s
                 waits.add(name)
             elif node.op == "Switch" and node.inputs[1].node in waits:
                 waits.add(name)
-    del inside
     return [edge if edge.node in waits else gated(edge) for edge in results]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidArgumentError, ModelFormatError
-from ..ir.graph import AttrValue, DataType, Edge, Graph, Node, Shape, Signature
+from ..ir.graph import AttrValue, DataType, Edge, Function, FunctionName, Graph, Node, Shape, Signature
 
 Array = np.ndarray[Any, Any]
 
@@ -67,6 +67,9 @@ class Builder:
         """An empty graph."""
         self.nodes: dict[str, Node] = {}
         self.values: dict[str, Array] = {}
+        self.functions: dict[str, Function] = {}
+        # What is known of each output, for loops, which have to state the types of all that they read.
+        self.tensors: dict[Edge, Tensor] = {}
         self._scopes: list[str] = []
         self._counts: dict[str, int] = {}
         self._shared: dict[tuple[str, Shape, bytes], Tensor] = {}
@@ -122,15 +125,35 @@ class Builder:
         dtype = dtype or inputs[0].dtype
         if "T" not in attrs and inputs:
             attrs["T"] = DataType(inputs[0].dtype)
-        self.nodes[key] = Node(key, op, tuple(x.edge for x in inputs), (), attrs)
-        return [Tensor(Edge(key, i), tuple(shape), dtype) for i, shape in enumerate(shapes)]
+        return self._put(Node(key, op, tuple(x.edge for x in inputs), (), attrs), shapes, [dtype] * len(shapes))
+
+    def _put(self, node: Node, shapes: Sequence[Sequence[int]], dtypes: Sequence[str]) -> list[Tensor]:
+        self.nodes[node.name] = node
+        made = [
+            Tensor(Edge(node.name, i), tuple(shape), dtype)
+            for i, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True))
+        ]
+        self.tensors |= {tensor.edge: tensor for tensor in made}
+        return made
+
+    def put_loop(self, node: Node, like: Sequence[Tensor]) -> list[Tensor]:
+        """A node of any dtypes whose outputs have the shapes and dtypes of ``like``."""
+        return self._put(node, [x.shape for x in like], [x.dtype for x in like])
+
+    def forget(self, names: Collection[str]) -> None:
+        """Take out nodes that no other node reads."""
+        for name in names:
+            del self.nodes[name]
+            self.values.pop(name, None)
+        # Another node may come to have the name.
+        for known in (self.tensors, self._sizes, self._transposed):
+            for edge in [edge for edge in known if edge.node in names]:
+                del known[edge]
 
     def placeholder(self, name: str, shape: Sequence[int], dtype: str) -> Tensor:
         """An input of the graph."""
         attrs: dict[str, AttrValue] = {"dtype": DataType(dtype), "shape": tuple(shape)}
-        key = self.unique(name)
-        self.nodes[key] = Node(key, "Placeholder", (), (), attrs)
-        return Tensor(Edge(key), tuple(shape), dtype)
+        return self._put(Node(self.unique(name), "Placeholder", (), (), attrs), [shape], [dtype])[0]
 
     def constant(self, value: Any, dtype: str | None = None, *, name: str | None = None) -> Tensor:
         """A constant; small ones without a name are shared."""
@@ -139,20 +162,16 @@ class Builder:
         key = (kind, tuple(array.shape), array.tobytes()) if name is None and array.size <= _SHARED_ELEMENTS else None
         if key is not None and key in self._shared:
             return self._shared[key]
-        label = self.unique(name or "Const")
-        self.nodes[label] = Node(label, "Const", (), (), {"dtype": DataType(kind)})
-        self.values[label] = array
-        result = Tensor(Edge(label), tuple(array.shape), kind)
+        result = self.held(array, name=name or "Const")
         if key is not None:
             self._shared[key] = result
         return result
 
     def held(self, value: Any, *, name: str) -> Tensor:
         """A constant of something that has shape and dtype and gives its values to np.asarray."""
-        label = self.unique(name)
-        self.nodes[label] = Node(label, "Const", (), (), {"dtype": DataType(str(value.dtype))})
+        label, kind = self.unique(name), str(value.dtype)
         self.values[label] = value
-        return Tensor(Edge(label), tuple(value.shape), str(value.dtype))
+        return self._put(Node(label, "Const", (), (), {"dtype": DataType(kind)}), [value.shape], [kind])[0]
 
     def integers(self, values: int | Sequence[int]) -> Tensor:
         """An int32 constant: axes, sizes, permutations."""
@@ -169,7 +188,16 @@ class Builder:
                 waiting += [edge.node for edge in self.nodes[name].inputs]
         nodes = {name: node for name, node in self.nodes.items() if name in needed}
         constants = {name: value for name, value in self.values.items() if name in needed}
-        return Graph(nodes, signature=signature, constants=constants)
+        return Graph(nodes, self._needed_functions(nodes.values()), signature, constants)
+
+    def _needed_functions(self, nodes: Iterable[Node]) -> dict[str, Function]:
+        found: dict[str, Function] = {}
+        for node in nodes:
+            for value in node.attrs.values():
+                if isinstance(value, FunctionName) and value not in found:
+                    function = self.functions[value]
+                    found |= {str(value): function} | self._needed_functions(function.graph.nodes.values())
+        return found
 
     # Elementwise -----------------------------------------------------------------------------------------------
 
@@ -224,13 +252,19 @@ class Builder:
         if x.dtype == dtype:
             return x
         types: dict[str, AttrValue] = {"SrcT": DataType(x.dtype), "DstT": DataType(dtype), "Truncate": False}
-        key = self.unique("Cast")
-        self.nodes[key] = Node(key, "Cast", (x.edge,), (), types)
-        return Tensor(Edge(key), x.shape, dtype, x.mask)
+        return self._put(Node(self.unique("Cast"), "Cast", (x.edge,), (), types), [x.shape], [dtype])[0].masked(x.mask)
 
     def clip(self, x: Tensor, low: float, high: float) -> Tensor:
         """x limited to [low, high]."""
         return self.binary("Minimum", self.binary("Maximum", x, low), high)
+
+    def full(self, sizes: Sequence[Size], value: float, dtype: str = "float32") -> Tensor:
+        """A tensor of one value; sizes that only a run knows are tensors."""
+        shape = [size if isinstance(size, int) else -1 for size in sizes]
+        if -1 not in shape and math.prod(shape) <= _SHARED_ELEMENTS:
+            return self.constant(np.full(shape, value), dtype)
+        inputs = [self.shape_tensor(sizes), self.constant(value, dtype)]
+        return self.add("Fill", inputs, shape, dtype, T=DataType(dtype), index_type=DataType("int32"))
 
     # Shapes ----------------------------------------------------------------------------------------------------
 
@@ -404,9 +438,8 @@ class Builder:
             "Taxis": DataType("int32"),
             "batch_dims": 0,
         }
-        key = self.unique("GatherV2")
-        self.nodes[key] = Node(key, "GatherV2", (x.edge, indices.edge, self.integers(axis).edge), (), types)
-        return Tensor(Edge(key), shape, x.dtype)
+        inputs = (x.edge, indices.edge, self.integers(axis).edge)
+        return self._put(Node(self.unique("GatherV2"), "GatherV2", inputs, (), types), [shape], [x.dtype])[0]
 
     # Reductions and products -----------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,24 @@ Nested = Any  # a Tensor, or lists and dicts of them, as Keras passes them to la
 
 class Context:
     """What holds for a whole graph: its builder, whose semantics it has, the weights that stand in it already, and the
-    outputs of each call of each layer so far, by the layer's path."""
+    outputs of each call of each layer so far, by the layer's path.
 
-    def __init__(self, builder: Builder, dialect: Dialect) -> None:
+    ``warn`` is told of what a graph cannot keep of the layers' behaviour. ``loops`` says whether a recurrent layer over
+    a known number of steps becomes a loop where that takes fewer nodes.
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        dialect: Dialect,
+        warn: Callable[[str], None] = lambda text: None,
+        loops: bool = False,
+    ) -> None:
         """A context without weights and calls."""
         self.builder = builder
         self.dialect = dialect
+        self.warn = warn
+        self.loops = loops
         self.weights: dict[tuple[int, str], Tensor] = {}
         self.calls: dict[str, list[list[Tensor]]] = {}
 

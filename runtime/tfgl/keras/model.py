@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,8 @@ def graph_of_keras(
     keras_version: str | None = None,
     output_names: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+    loops: bool = False,
 ) -> Graph:
     """The graph of a Keras model, with weights as constants and a signature keyed by layer names.
 
@@ -59,6 +61,9 @@ def graph_of_keras(
     ``lstm_1`` where a layer makes several) unless ``output_names`` are given; the nodes of the outputs are called
     Identity, Identity_1 and so on in the order of the sorted keys, as TensorFlow calls them. The batch stays open.
     ``input_shapes`` gives inputs other shapes, such as a fixed length to a recurrent model that leaves it open.
+    ``warn`` is called with a line for each behaviour that a graph cannot have, such as states kept between calls.
+    Recurrent layers are loops over a length that is open, and written out step by step over one that is known; with
+    ``loops`` these are loops too where that takes fewer nodes.
 
     Raises UnsupportedOpError for layers that have no ops (Lambda, custom classes), ModelFormatError for a
     configuration that cannot be, or weights that do not fit it.
@@ -71,7 +76,13 @@ def graph_of_keras(
     ((-1, 2), ['d'])
     """
     return build_keras(
-        config, weights, keras_version=keras_version, output_names=output_names, input_shapes=input_shapes
+        config,
+        weights,
+        keras_version=keras_version,
+        output_names=output_names,
+        input_shapes=input_shapes,
+        warn=warn,
+        loops=loops,
     ).graph
 
 
@@ -82,6 +93,8 @@ def build_keras(
     keras_version: str | None = None,
     output_names: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+    loops: bool = False,
 ) -> KerasGraph:
     """As `graph_of_keras`, with the layers beside the graph.
 
@@ -91,7 +104,7 @@ def build_keras(
     [(-1, 6)]
     """
     try:
-        return _graph(config, weights, dialect_of(config, keras_version), output_names, input_shapes or {})
+        return _graph(config, weights, dialect_of(config, keras_version), output_names, input_shapes or {}, warn, loops)
     except RecursionError:
         raise ModelFormatError("the model's configuration is nested too deep") from None
     except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
@@ -105,6 +118,8 @@ def _graph(
     dialect: Dialect,
     output_names: Sequence[str] | None,
     input_shapes: Mapping[str, Sequence[int | None]],
+    warn: Callable[[str], None],
+    loops: bool,
 ) -> KerasGraph:
     root = LayerNode(config)
     if not root.is_model:
@@ -114,7 +129,7 @@ def _graph(
         )
     root.assign({key if isinstance(key, str) else "/".join(key): value for key, value in weights.items()})
     builder = Builder()
-    context = Context(builder, dialect)
+    context = Context(builder, dialect, warn, loops)
     feeds = _placeholders(builder, root, input_shapes)
     with builder.scope(root.name):
         named = model_outputs(context, root, feeds)

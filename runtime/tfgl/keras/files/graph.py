@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import ModelFormatError
@@ -10,8 +10,14 @@ from ..model import KerasGraph, build_keras
 from .model import KerasModel
 
 
-def build_model(model: KerasModel, input_shapes: Mapping[str, Sequence[int | None]] | None = None) -> KerasGraph:
-    """The graph and the layers of a model, its weights as constants; ``input_shapes`` as `graph_of_keras` takes them.
+def build_model(
+    model: KerasModel,
+    input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    *,
+    warn: Callable[[str], None] = lambda text: None,
+    loops: bool = False,
+) -> KerasGraph:
+    """The graph and the layers of a model, its weights as constants; options are those of `graph_of_keras`.
 
     Raises ModelFormatError for files without a configuration, UnsupportedOpError for layers that have no ops.
 
@@ -27,4 +33,11 @@ def build_model(model: KerasModel, input_shapes: Mapping[str, Sequence[int | Non
     weights: dict[str, Mapping[str, Any]] = {
         "/".join(path): dict(variables) for path, variables in model.layer_weights().items()
     }
-    return build_keras(model.config, weights, keras_version=model.keras_version, input_shapes=input_shapes)
+    return build_keras(
+        model.config,
+        weights,
+        keras_version=model.keras_version,
+        input_shapes=input_shapes,
+        warn=warn,
+        loops=loops,
+    )

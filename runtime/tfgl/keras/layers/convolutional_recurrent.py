@@ -1,4 +1,4 @@
-"""ConvLSTM: recurrent layers whose matrices are convolutions, unrolled over their time steps."""
+"""ConvLSTM: recurrent layers whose matrices are convolutions, over time steps."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from ...errors import ModelFormatError
 from ..activations import activate
-from ..builder import Tensor
+from ..builder import Size, Tensor
 from ..call import Call
+from ..recurrence import State, run_cell
 from ..registry import Weight, layer
 from .convolution import convolve
 from .pooling import padding_of
-from .recurrent import State, run_cell
 
 _WEIGHTS = (Weight("kernel"), Weight("recurrent_kernel"), Weight("bias", when="use_bias"))
 
@@ -19,10 +19,11 @@ _WEIGHTS = (Weight("kernel"), Weight("recurrent_kernel"), Weight("bias", when="u
 class ConvLSTMCell:
     """LSTM on images (or steps) of channels; all gates of a convolution at once, in the order of LSTM.
 
-    x is channels last: (batch, time, *space, channels).
+    x is channels last: (time, batch, *space, channels).
     """
 
     state_count = 2
+    output_state = 0
 
     def __init__(self, c: Call, count: int) -> None:
         """The cell of a layer over ``count`` spatial axes."""
@@ -50,12 +51,16 @@ class ConvLSTMCell:
     def project(self, x: Tensor) -> Tensor:
         """The convolution of all steps as one batch."""
         b = self.b
-        batch, time, *rest = b.sizes(x)
+        time, batch, *rest = b.sizes(x)
         merged = x.rank == self.count + 3
         result = self._convolved(b.reshape(x, [-1, *rest]) if merged else x, self.kernel, True)
         if self.c.has("bias"):
             result = b.bias_add(result, self.c.weight("bias", (self.kernel.shape[-1],)))
-        return b.reshape(result, [batch, time, *b.sizes(result)[1:]]) if merged else result
+        return b.reshape(result, [time, batch, *b.sizes(result)[1:]]) if merged else result
+
+    def state_sizes(self, projected: Tensor) -> list[list[Size]]:
+        """The sizes of each state, batch first."""
+        return [[*self.b.sizes(projected)[1:-1], self.kernel.shape[-1] // 4]] * 2
 
     def step(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[Tensor]]:
         """Output and new states h and c."""

@@ -1,34 +1,19 @@
-"""Recurrent layers, unrolled over their time steps, which have to be known."""
+"""Recurrent layers and their cells."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ...errors import ModelFormatError, UnsupportedOpError
 from ..activations import activate
-from ..builder import Tensor
-from ..call import Call, tensors_of
+from ..builder import Size, Tensor
+from ..call import Call
+from ..recurrence import Cell, State, initial_states, run_cell
 from ..registry import Weight, layer
 from ..weights import LayerNode
 
-# A state that is None is all zeros: what it would be multiplied with is left out.
-State = Tensor | None
-_MOST_STEPS = 4096
-
 _WEIGHTS = (Weight("kernel"), Weight("recurrent_kernel"), Weight("bias", when="use_bias"))
-
-
-class Cell(Protocol):
-    """One step of a recurrent layer."""
-
-    state_count: int
-
-    def project(self, x: Tensor) -> Tensor:
-        """What can be done for all time steps (batch, time, ...) at once."""
-
-    def step(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[Tensor]]:
-        """Output and new states of one step of what ``project`` returned."""
 
 
 class _MatrixCell:
@@ -36,6 +21,7 @@ class _MatrixCell:
 
     gates = 1
     state_count = 1
+    output_state = 0
 
     def __init__(self, c: Call) -> None:
         self.c, self.b = c, c.b
@@ -50,7 +36,14 @@ class _MatrixCell:
     def _input_bias(self) -> Tensor | None:
         return self.c.weight("bias", (self.kernel.shape[1],)) if self.c.has("bias") else None
 
+    def state_sizes(self, projected: Tensor) -> list[list[Size]]:
+        return [[self.b.sizes(projected)[1], self.units]] * self.state_count
+
     def project(self, x: Tensor) -> Tensor:
+        if x.shape[:-1].count(-1) > 1:
+            # Not as one matrix: splitting its rows again would need the sizes as numbers.
+            result = self.b.matmul(x, self.kernel)
+            return result if self.bias is None else self.b.add_(result, self.bias)
         flat = self.b.reshape(x, [-1, self.kernel.shape[0]]) if x.rank > 2 else x
         result = self.b.matmul(flat, self.kernel)
         if self.bias is not None:
@@ -202,10 +195,15 @@ class StackedCells:
         if not self.cells:
             raise ModelFormatError(f"{c} has no cells")
         self.state_count = sum(cell.state_count for cell in self.cells)
+        self.output_state = self.state_count - self.cells[-1].state_count + self.cells[-1].output_state
 
     def project(self, x: Tensor) -> Tensor:
         """The first cell's part that needs no state."""
         return self.cells[0].project(x)
+
+    def state_sizes(self, projected: Tensor) -> list[list[Size]]:
+        """The sizes of each state, batch first."""
+        return [sizes for cell in self.cells for sizes in cell.state_sizes(projected)]
 
     def step(self, x: Tensor, states: Sequence[State]) -> tuple[Tensor, list[Tensor]]:
         """The last cell's output and the new states of all."""
@@ -242,86 +240,6 @@ def cell_of(c: Call, node: LayerNode) -> Cell:
     with c.b.scope(node.name if node is not c.node else class_name.lower().removesuffix("cell") + "_cell"):
         cell: Cell = _CELLS[class_name](own)
     return cell
-
-
-def unrolled(
-    c: Call, cell: Cell, x: Tensor, states: Sequence[State], mask: Tensor | None, zero_output: bool
-) -> list[Tensor]:
-    """What a recurrent layer returns: output or outputs, then the states if ``return_state`` says so.
-
-    Where the mask does not hold, output and states stay as they were; outputs are 0 there with ``zero_output``.
-    """
-    b = c.b
-    steps = c.known(x, 1, "the number of time steps, over which it is unrolled,")
-    if steps == 0:
-        raise ModelFormatError(f"{c}: a sequence of no steps")
-    if steps > _MOST_STEPS:
-        raise c.unsupported(
-            f"{steps} time steps are too many to write each out", f"up to {_MOST_STEPS} are; shorten the model's input"
-        )
-    parts = b.unpack(cell.project(x), 1)
-    holds: list[Tensor | None] = [None] * steps
-    if mask is not None:
-        holding = b.cast(mask, "bool")
-        while holding.rank < x.rank:
-            holding = b.expand(holding, -1)
-        holds = list(b.unpack(holding, 1))
-    order = range(steps)
-    if c.flag("go_backwards"):
-        order = range(steps - 1, -1, -1)
-    current: list[State] = list(states)
-    last: Tensor | None = None
-    outputs: list[Tensor] = []
-    for i in order:
-        output, new = cell.step(parts[i], current)
-        hold = holds[i]
-        shown = output
-        if hold is not None:
-            kept = _kept(c, hold, output, last)
-            if zero_output:
-                shown = _kept(c, hold, output, None)
-            alike = {output.edge: kept}
-            new = [
-                alike[state.edge] if state.edge in alike and _same(before, last) else _kept(c, hold, state, before)
-                for state, before in zip(new, current, strict=True)
-            ]
-            output = kept
-        last, current = output, list(new)
-        outputs.append(shown if zero_output else output)
-    result = b.pack(outputs, 1) if c.flag("return_sequences") else outputs[-1]
-    if not c.flag("return_state"):
-        return [result]
-    return [result, *(state for state in current if state is not None)]
-
-
-def _same(a: State, b: State) -> bool:
-    return (a is None and b is None) or (a is not None and b is not None and a.edge == b.edge)
-
-
-def _kept(c: Call, hold: Tensor, new: Tensor, before: State) -> Tensor:
-    """``new`` where the mask holds, else what was before (zeros at the start)."""
-    return c.b.select(hold, new, before if before is not None else c.b.unary("ZerosLike", new))
-
-
-def _initial(c: Call, cell: Cell, given: Sequence[Tensor]) -> list[State]:
-    """The states that the layer is called with, else zeros."""
-    stated = c.kwargs.get("initial_state")
-    if stated is not None and not given:
-        given = tensors_of(stated)
-    if not given:
-        return [None] * cell.state_count
-    if len(given) != cell.state_count:
-        raise ModelFormatError(f"{c} has {cell.state_count} states, got {len(given)}")
-    return list(given)
-
-
-def run_cell(c: Call, cell: Cell, x: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
-    """What the layer returns for x (batch, time, ...), with masks; ``states`` may be empty."""
-    if c.flag("time_major"):
-        raise c.unsupported("time_major is not supported", "put the batch first")
-    mask = c.kwargs["mask"] if isinstance(c.kwargs.get("mask"), Tensor) else x.mask
-    results = unrolled(c, cell, x, _initial(c, cell, states), mask, c.flag("zero_output_for_mask"))
-    return [results[0].masked(mask if c.flag("return_sequences") else None), *results[1:]]
 
 
 @layer("SimpleRNN", "LSTM", "GRU", "CuDNNLSTM", "CuDNNGRU", weights=_WEIGHTS, masking="own")
@@ -366,5 +284,5 @@ def stacked_alone(c: Call) -> list[Tensor]:
 
 def _single_step(c: Call) -> list[Tensor]:
     cell = cell_of(c, c.node)
-    output, states = cell.step(cell.project(c.x), _initial(c, cell, c.inputs[1:]))
+    output, states = cell.step(cell.project(c.x), initial_states(c, cell, c.inputs[1:]))
     return [output, *states]
