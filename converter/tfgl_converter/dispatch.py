@@ -20,7 +20,7 @@ from .formats.source_model import SourceModel
 from .graph_conversion import GraphChoices, convert_source_graph
 from .options import Options, check_options, output_format_of
 from .passes import PassRecord
-from .read_back import Contents, TensorSpec, contents_of_layers, read_back, read_back_keras
+from .read_back import Contents, TensorSpec, check_graph, contents_of_layers, read_back, read_back_keras
 from .record import record_bytes
 from .weight_report import WeightReport, weight_report
 
@@ -172,6 +172,7 @@ def _graph_model(job: _Job) -> None:
     """A graph model again: sharded and quantised anew, its graph and metadata as they were."""
     job.progress("reading")
     artifacts = read_artifacts(job.source, expected_format="graph-model", lazy_weights=True)
+    check_graph(artifacts)
     _write_tfjs(job, _with_metadata(artifacts, job.metadata), None)
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tfgl.errors import ModelFormatError
+from tfgl.keras.configuration import reading_configuration
 from tfgl.keras.files.model import KerasModel
 
 from .custom_objects import layer_handlers
 from .formats.source_model import SourceModel
+from .read_back import contents_of_layers
 from .writers.layers_model import LayersModel, layers_model_of
 
 
@@ -37,12 +39,11 @@ def read_keras(source: str | os.PathLike[str], input_format: str) -> KerasModel:
         head = file.read(8)
     if head[:4] == b"PK\x03\x04":
         # The original tells the two apart by the flag; the file says it itself.
-        from .formats.keras_v3 import read_keras_v3
-
-        return read_keras_v3(path)
-    from .formats.keras_hdf5 import read_keras_hdf5
-
-    return read_keras_hdf5(path)
+        from .formats.keras_v3 import read_keras_v3 as read
+    else:
+        from .formats.keras_hdf5 import read_keras_hdf5 as read
+    with reading_configuration(str(path)):
+        return read(path)
 
 
 def read_keras_graph(
@@ -69,16 +70,17 @@ def read_as_layers_model(
     source: str | os.PathLike[str], input_format: str, custom_objects: Collection[str] = ()
 ) -> LayersModel:
     """The layers model of the Keras model at ``source``; errors as read_keras and layers_model_of raise them."""
-    return layers_model_of(read_keras(source, input_format), custom_objects=custom_objects)
+    model = read_keras(source, input_format)
+    with reading_configuration(model.source):
+        contents_of_layers(model)  # raises for inputs that no layers model can state
+        return layers_model_of(model, custom_objects=custom_objects)
 
 
 def write_keras(model: KerasModel, target: Path, output_format: str, custom_objects: Collection[str] = ()) -> None:
     """Write a model as a Keras file: HDF5 for ``keras``, .keras for ``keras_keras``; raises what the writers raise."""
     if output_format == "keras":
-        from .writers.keras_hdf5 import write_keras_hdf5
-
-        write_keras_hdf5(model, target, custom_objects=custom_objects)
+        from .writers.keras_hdf5 import write_keras_hdf5 as write
     else:
-        from .writers.keras_v3 import write_keras_v3
-
-        write_keras_v3(model, target, custom_objects=custom_objects)
+        from .writers.keras_v3 import write_keras_v3 as write
+    with reading_configuration(model.source):
+        write(model, target, custom_objects=custom_objects)

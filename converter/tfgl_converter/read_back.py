@@ -14,7 +14,7 @@ from tfgl.dtypes import dtype_of
 from tfgl.errors import ModelFormatError, TfglError
 from tfgl.io import ModelArtifacts, read_artifacts
 from tfgl.ir.attributes import decode_dtype, decode_shape
-from tfgl.ir.graph import TensorInfo
+from tfgl.ir.graph import Graph, TensorInfo
 from tfgl.ir.graphdef import graph_from_json
 from tfgl.keras.configuration import batch_shape
 from tfgl.keras.files.layers_model import keras_model_of
@@ -69,11 +69,21 @@ def read_back_keras(source: KerasModel, written: KerasModel) -> Contents:
     return contents_of_layers(written)
 
 
+def check_graph(artifacts: ModelArtifacts) -> Graph:
+    """The graph of a graph model, whose initialiser can be read too. Raises ModelFormatError, which names the place.
+
+    >>> list(check_graph(ModelArtifacts("graph-model", {"node": [{"name": "x", "op": "Placeholder"}]})).nodes)
+    ['x']
+    """
+    graph = graph_from_json(artifacts.model_topology, artifacts.weights, artifacts.signature)
+    if artifacts.model_initializer is not None:
+        graph_from_json(artifacts.model_initializer, artifacts.weights, artifacts.initializer_signature)
+    return graph
+
+
 def _graph(artifacts: ModelArtifacts, own: bool) -> Contents:
     weights = artifacts.weights
-    graph = graph_from_json(artifacts.model_topology, weights, artifacts.signature)
-    if artifacts.model_initializer is not None:
-        graph_from_json(artifacts.model_initializer, weights, artifacts.initializer_signature)
+    graph = check_graph(artifacts)
     if own:
         for key, info in graph.inputs.items():
             if info.edge.node not in graph.nodes:

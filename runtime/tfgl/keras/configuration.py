@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..errors import ModelFormatError
+from ..errors import ModelFormatError, TfglError
 
 Config = Mapping[str, Any]
 # Whose semantics a model has: where Keras 2, Keras 3 and TensorFlow.js compute otherwise.
 Dialect = Literal["keras 2", "keras 3", "tfjs"]
 MODELS = frozenset({"Sequential", "Functional", "Model"})
+
+
+@contextmanager
+def reading_configuration(where: str) -> Iterator[None]:
+    """Inside the block whatever is odd in a model's configuration ends as a ModelFormatError that names ``where``.
+
+    A configuration is data from strangers, and any member may be of any kind.
+
+    >>> with reading_configuration("model.json"):
+    ...     {"units": 1}["name"]
+    Traceback (most recent call last):
+    tfgl.errors.ModelFormatError: model.json: the model's configuration cannot be read: KeyError: 'name'
+    """
+    try:
+        yield
+    except TfglError:
+        raise
+    except RecursionError:
+        raise ModelFormatError(f"{where}: the model's configuration is nested too deep") from None
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelFormatError(f"{where}: the model's configuration cannot be read: {reason}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from .configuration import (
     dtype_name,
     endpoints,
     layer_parts,
+    reading_configuration,
     references_of,
     sizes_of,
     stored_dtype,
@@ -103,13 +104,8 @@ def build_keras(
     >>> [tensor.shape for tensor in model.calls["m/f"][0]]
     [(-1, 6)]
     """
-    try:
+    with reading_configuration("the model"):
         return _graph(config, weights, dialect_of(config, keras_version), output_names, input_shapes or {}, warn, loops)
-    except RecursionError:
-        raise ModelFormatError("the model's configuration is nested too deep") from None
-    except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
-        # A configuration is data from strangers: whatever is odd in it must end as an error of this kind.
-        raise ModelFormatError(f"the model's configuration cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _graph(

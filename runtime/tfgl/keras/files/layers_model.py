@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import ModelFormatError
 from ...io import ModelArtifacts, Source, WeightSpec, check_format, read_artifacts
 from ...ir.lazy_array import LazyArray
+from ..configuration import reading_configuration
 from .assignment import Named, assign_by_name, assign_by_path
 from .model import Config, KerasModel, KerasWeight
 from .normalization import normalized
@@ -35,6 +36,11 @@ def keras_model_of(artifacts: ModelArtifacts, *, strict: bool = True) -> KerasMo
     'kernel'
     """
     check_format(artifacts, "layers-model")
+    with reading_configuration(artifacts.source):
+        return _keras_model(artifacts, strict)
+
+
+def _keras_model(artifacts: ModelArtifacts, strict: bool) -> KerasModel:
     where = artifacts.source
     optimizer_names = {spec.name for spec in artifacts.weight_specs if spec.group == "optimizer"}
     named = [(name, _held(value, f"{where}:{name}")) for name, value in artifacts.weights.items()]
