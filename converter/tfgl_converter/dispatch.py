@@ -180,9 +180,10 @@ def _layers(job: _Job) -> None:
     from .keras_conversion import read_as_layers_model
 
     job.progress("reading")
-    model = read_as_layers_model(job.source, job.options.input_format, job.custom_objects)
+    options = job.options
+    model = read_as_layers_model(job.source, options.input_format, job.custom_objects, options.saved_model_tags)
     job.done.warnings += [f"TensorFlow.js: {text}" for text in model.unsupported]
-    groups = model.groups if job.options.split_weights_by_layer else None
+    groups = model.groups if options.split_weights_by_layer else None
     _write_tfjs(job, _with_metadata(model.artifacts, job.metadata), None, groups)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from .read_back import contents_of_layers
 from .writers.layers_model import LayersModel, layers_model_of
 
 
-def read_keras(source: str | os.PathLike[str], input_format: str) -> KerasModel:
-    """The Keras model at ``source``: HDF5 for ``keras``, a .keras file for ``keras_keras``, else a layers model.
+def read_keras(
+    source: str | os.PathLike[str], input_format: str, tags: Sequence[str] | None = None
+) -> KerasModel:
+    """The Keras model at ``source``: HDF5 for ``keras``, a .keras file for ``keras_keras``, a SavedModel of Keras 2
+    for ``keras_saved_model`` (of the graph with just these ``tags``, by default serve), else a layers model.
 
     Raises ModelFormatError for a file that is damaged, or is of another format, which it names.
     """
@@ -28,10 +31,9 @@ def read_keras(source: str | os.PathLike[str], input_format: str) -> KerasModel:
 
         return read_tfjs_layers(path)
     if input_format == "keras_saved_model":
-        raise ModelFormatError(
-            f"{path}: a Keras SavedModel becomes a graph model (--output_format=tfjs_graph_model); for a layers model "
-            "save it as .h5 or .keras from Keras"
-        )
+        from .formats.keras_saved_model import read_keras_saved_model
+
+        return read_keras_saved_model(path, ("serve",) if tags is None else tuple(tags))
     if path.is_dir():
         hint = "; it holds a SavedModel: --input_format=tf_saved_model" if (path / "saved_model.pb").exists() else ""
         raise ModelFormatError(f"{path} is a folder, expected a Keras file{hint}")
@@ -67,10 +69,13 @@ def read_keras_graph(
 
 
 def read_as_layers_model(
-    source: str | os.PathLike[str], input_format: str, custom_objects: Collection[str] = ()
+    source: str | os.PathLike[str],
+    input_format: str,
+    custom_objects: Collection[str] = (),
+    tags: Sequence[str] | None = None,
 ) -> LayersModel:
     """The layers model of the Keras model at ``source``; errors as read_keras and layers_model_of raise them."""
-    model = read_keras(source, input_format)
+    model = read_keras(source, input_format, tags)
     with reading_configuration(model.source):
         contents_of_layers(model)  # raises for inputs that no layers model can state
         return layers_model_of(model, custom_objects=custom_objects)

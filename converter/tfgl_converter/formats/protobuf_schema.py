@@ -109,6 +109,10 @@ _MESSAGES: dict[str, str] = {
         attributes 2 TrackableObjectGraph.SerializedTensor*""",
     "TrackableObjectGraph.SerializedTensor": """name 1 string, full_name 2 string, checkpoint_key 3 string,
         optional_restore 4 bool""",
+    # What Keras calls SavedMetadata and SavedObject; the latter's name is taken.
+    "KerasMetadata": "nodes 1 KerasMetadata.Object*",
+    "KerasMetadata.Object": """node_id 2 int32, node_path 3 string, identifier 4 string, metadata 5 string,
+        version 6 VersionDef""",
     "BundleHeaderProto": "num_shards 1 int32, endianness 2 int32, version 3 VersionDef",
     "BundleEntryProto": """dtype 1 DataType, shape 2 TensorShapeProto, shard_id 3 int32, offset 4 int64,
         size 5 int64, crc32c 6 fixed32, slices 7 TensorSliceProto*""",

@@ -51,11 +51,11 @@ def read_saved_model(
     folder = Path(path)
     if folder.is_file() and folder.name.startswith("saved_model.pb"):
         folder = folder.parent
-    file = MessageFile(_model_file(folder), "SavedModel")
+    file = MessageFile(model_file(folder), "SavedModel")
     if not file.message.meta_graphs:
         raise ModelFormatError(f"{file.path}: holds no graph, so it is no SavedModel")
     meta_graph = choose_meta_graph(file.message.meta_graphs, tags, str(file.path))
-    bundle = _bundle(folder)
+    bundle = bundle_of(folder)
     if not any(key != INIT_SIGNATURE for key in meta_graph.signature_def):
         with_function_signatures(meta_graph, bundle, str(file.path))
     signatures = signatures_of(meta_graph, str(file.path))
@@ -93,7 +93,13 @@ def read_saved_model(
     )
 
 
-def _model_file(folder: Path) -> Path:
+def model_file(folder: Path) -> Path:
+    """The file of a SavedModel's folder that holds its graphs; ModelFormatError where there is none.
+
+    >>> model_file(Path("missing"))
+    Traceback (most recent call last):
+    tfgl.errors.ModelFormatError: missing: no such folder; expected a SavedModel folder with saved_model.pb
+    """
     if not folder.is_dir():
         raise ModelFormatError(f"{folder}: no such folder; expected a SavedModel folder with saved_model.pb")
     for name in ("saved_model.pb", "saved_model.pbtxt"):
@@ -107,7 +113,12 @@ def _model_file(folder: Path) -> Path:
     raise ModelFormatError(f"{folder}: holds no saved_model.pb or saved_model.pbtxt, so it is no SavedModel")
 
 
-def _bundle(folder: Path) -> TensorBundle | None:
+def bundle_of(folder: Path) -> TensorBundle | None:
+    """The variables of a SavedModel's folder, None where it keeps none; ModelFormatError when they are damaged.
+
+    >>> bundle_of(Path("missing")) is None
+    True
+    """
     prefix = folder / "variables" / "variables"
     if prefix.with_name("variables.index").is_file():
         return TensorBundle(prefix)

@@ -50,7 +50,7 @@ def assign_by_name(
             if leaf is not None:
                 by_leaf.setdefault(leaf.path, []).append((name, value))
             placed.append((group, (name, value), leaf))
-    variables = {leaf.path: _variables(leaf, by_leaf[leaf.path]) for leaf in leaves if leaf.path in by_leaf}
+    variables = {leaf.path: leaf_variables(leaf, by_leaf[leaf.path]) for leaf in leaves if leaf.path in by_leaf}
     result: dict[str, list[KerasWeight]] = {}
     for group, (name, value), leaf in placed:
         if leaf is None:
@@ -85,8 +85,15 @@ def _leaf_of(name: str, candidates: Sequence[Leaf], taken: Mapping[LayerPath, Se
     return None
 
 
-def _variables(leaf: Leaf, weights: Sequence[Named]) -> list[str]:
-    """The variable of each weight of a layer: by its name where the names make sense, else by its position."""
+def leaf_variables(leaf: Leaf, weights: Sequence[Named]) -> list[str]:
+    """The variable of each weight of a layer: by its name where the names make sense, else by its position.
+
+    >>> import numpy as np
+    >>> value = LazyArray((), np.dtype("float32"), lambda: np.zeros((), np.float32), "here")
+    >>> leaf = Leaf(("d",), {"class_name": "Dense", "config": {"name": "d"}}, True)
+    >>> leaf_variables(leaf, [("d/Variable", value), ("d/Variable_1", value)])
+    ['kernel', 'bias']
+    """
     guessed = []
     for name, _ in weights:
         parts = name.split("/")
