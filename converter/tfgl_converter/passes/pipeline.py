@@ -27,6 +27,7 @@ from .origins import Origins
 from .prepare import prepare_constants, prune
 from .rewriting import Pass, PassContext, Rewritten
 from .simplify import simplify
+from .sink_transposes import sink_transposes
 from .split_cases import split_cases
 
 SharedRewrite = Callable[[Graph, Collection[str]], tuple[Graph, int]]
@@ -63,6 +64,7 @@ EACH: dict[str, Pass] = {
     "prune": prune,
     "remove_identities": remove_identities,
     "rewrite_missing_ops": rewrite_missing_ops,
+    "sink_transposes": sink_transposes,
     "fold_constants": _shared(fold_constants),
     "simplify": simplify,
     "common_subexpressions": merge_common_subexpressions,
@@ -91,6 +93,8 @@ ORDER: tuple[str, ...] = (
     *_CLEANING,
     "rewrite_missing_ops",
     "default_attributes",
+    *_CLEANING,
+    "sink_transposes",
     *_CLEANING,
     "fuse_prelu",
     "normalize_biases",

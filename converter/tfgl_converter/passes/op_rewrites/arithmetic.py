@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfgl.ir.graph import DataType, Edge
+from tfgl.ir.graph import AttrValue, DataType, Edge
 
 from .registry import BOOL, INT32, Place, rewrite
 
@@ -24,12 +24,6 @@ def rint(place: Place) -> Edge:
 def inv(place: Place) -> Edge:
     """The older name of Reciprocal."""
     return place.op("Reciprocal", place.inputs[0])
-
-
-@rewrite("Erfc")
-def erfc(place: Place) -> Edge:
-    """1 - erf(x)."""
-    return place.op("Sub", place.constant(1), place.op("Erf", place.inputs[0]))
 
 
 @rewrite("Xlogy", "Xlog1py", "Xdivy")
@@ -94,6 +88,41 @@ def _rounded_down(place: Place, a: Edge, b: Edge) -> Edge:
     rest = place.op("NotEqual", place.op("FloorMod", a, b), zero)
     signs = place.op("NotEqual", place.op("Less", a, zero), place.op("Less", b, zero), dtype=BOOL)
     return place.op("LogicalAnd", rest, signs, dtype=BOOL)
+
+
+@rewrite("MulNoNan")
+def mul_no_nan(place: Place) -> Edge:
+    """0 wherever the second factor is 0, whatever the first."""
+    x, y = place.inputs
+    zero = place.constant(0)
+    return place.op("SelectV2", place.op("Equal", y, zero), zero, place.op("Mul", x, y))
+
+
+@rewrite("ApproximateEqual")
+def approximate_equal(place: Place) -> Edge:
+    """Whether the distance is below the tolerance."""
+    distance = place.op("Abs", place.op("Sub", *place.inputs))
+    return place.op("Less", distance, place.constant(place.attr("tolerance", 1e-5)))
+
+
+@rewrite("AccumulateNV2")
+def accumulate(place: Place) -> Edge:
+    """AddN, for which every operand has to be there."""
+    return place.op("AddN", *place.inputs, N=len(place.inputs))
+
+
+@rewrite("Cross")
+def cross(place: Place) -> Edge:
+    """a2 b3 - a3 b2 and so on: products of the components turned by one and by two."""
+    a, b = place.inputs
+    attrs: dict[str, AttrValue] = {"Tparams": place.dtype, "Tindices": INT32, "Taxis": INT32, "batch_dims": 0}
+    last, once, twice = place.scalar(-1), place.integers(1, 2, 0), place.integers(2, 0, 1)
+
+    def turned(x: Edge, by: Edge) -> Edge:
+        return place.plain("GatherV2", x, by, last, attrs=attrs)
+
+    first = place.op("Mul", turned(a, once), turned(b, twice))
+    return place.op("Sub", first, place.op("Mul", turned(a, twice), turned(b, once)))
 
 
 @rewrite("Conj")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from tfgl.ir.graph import AttrValue, DataType, Edge
 
+from .layouts import channels_first
 from .registry import INT32, Place, Unfit, rewrite
 
 
 @rewrite("SpaceToDepth")
 def space_to_depth(place: Place) -> Edge | Unfit:
     """Blocks of height and width move into the channels."""
-    if place.attr("data_format", b"NHWC") != b"NHWC":
-        return Unfit("the layout NHWC")
+    if channels_first(place):
+        return _in_channels_first(place)
     block = int(place.attr("block_size", 0))
     known = place.known_shape(0)
     if known is not None and len(known) == 4 and min(known[1:]) > 0:
@@ -29,6 +30,19 @@ def space_to_depth(place: Place) -> Edge | Unfit:
     blocks = place.op("Reshape", place.inputs[0], split, Tshape=INT32)
     moved = place.op("Transpose", blocks, place.integers(0, 1, 3, 2, 4, 5), Tperm=INT32)
     return place.op("Reshape", moved, joined, Tshape=INT32)
+
+
+def _in_channels_first(place: Place) -> Edge | Unfit:
+    """Blocks of the last two axes move before the channels: the offset in the block counts most."""
+    block, known = int(place.attr("block_size", 0)), place.known_shape(0)
+    if known is None or len(known) != 4 or min(known[1:]) <= 0:
+        return Unfit("known sizes")
+    _, depth, height, width = known
+    rows, columns = height // block, width // block
+    split = place.integers(-1, depth, rows, block, columns, block)
+    blocks = place.op("Reshape", place.inputs[0], split, Tshape=INT32)
+    turned = place.op("Transpose", blocks, place.integers(0, 3, 5, 1, 2, 4), Tperm=INT32)
+    return place.op("Reshape", turned, place.integers(-1, block * block * depth, rows, columns), Tshape=INT32)
 
 
 @rewrite("SpaceToBatch", "BatchToSpace")

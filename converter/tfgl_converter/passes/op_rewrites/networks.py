@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tfgl.ir.graph import DataType, Edge
 
+from .layouts import channels_first
 from .registry import INT32, Place, Unfit, rewrite
 
 
@@ -23,9 +24,11 @@ def max_pool(place: Place) -> Edge | Unfit:
     window, strides = place.value(1), place.value(2)
     if window is None or strides is None:
         return Unfit("a constant window and strides")
+    if channels_first(place):
+        return Unfit("the layout NHWC")
     return place.op(
         "MaxPool", place.inputs[0], ksize=[int(n) for n in window], strides=[int(n) for n in strides],
-        padding=place.attr("padding", b"VALID"), data_format=place.attr("data_format", b"NHWC"), explicit_paddings=[],
+        padding=place.attr("padding", b"VALID"), data_format=b"NHWC", explicit_paddings=[],
     )  # fmt: skip
 
 

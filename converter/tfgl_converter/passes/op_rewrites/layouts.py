@@ -1,0 +1,86 @@
+"""Channels first, as exports for GPUs have them: TensorFlow.js ignores or misreads the layout in most of its ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfgl.ir.graph import AttrValue, Edge
+
+from .registry import INT32, Place, Unfit, rewrite
+
+_TO_LAST = {"NCHW": (0, 2, 3, 1), "NCDHW": (0, 2, 3, 4, 1)}
+# Attributes with one entry an axis, and with a pair for each.
+_BY_AXIS = ("strides", "ksize", "dilations")
+
+
+def channels_first(place: Place) -> bool:
+    """Whether the node's data has its channels before its rows."""
+    return _layout(place) in _TO_LAST
+
+
+@rewrite("Conv2D", "DepthwiseConv2dNative", "AvgPool", "MaxPool", "BiasAdd", "FusedBatchNorm", "FusedBatchNormV2",
+         "FusedBatchNormV3", "DepthToSpace", "Conv3D", "AvgPool3D", "MaxPool3D")  # fmt: skip
+def channels_last(place: Place) -> list[Edge] | Unfit | None:
+    """The same op with channels last, between two transpositions that neighbours of its kind cancel."""
+    if not channels_first(place):
+        return None
+    known = place.known_shape(0)
+    order = _TO_LAST[_layout(place)]
+    if known is not None and len(known) != len(order):
+        if place.node.op == "BiasAdd":
+            return _biased(place, len(known))
+        return Unfit(f"an input of rank {len(order)}")
+    if known is None and place.node.op == "BiasAdd":
+        return Unfit("an input of known rank")
+    return moved(place, place.node.op)
+
+
+def moved(place: Place, op: str) -> list[Edge]:
+    """The results of ``op`` with channels last, the first of them put back."""
+    order = _TO_LAST[_layout(place)]
+    x = place.op("Transpose", place.inputs[0], place.integers(*order), Tperm=INT32)
+    run = place.plain(op, x, *place.inputs[1:], attrs=_attrs(place, order))
+    back = place.op("Transpose", run, place.integers(*(order.index(axis) for axis in range(len(order)))), Tperm=INT32)
+    more = 6 if op.startswith("FusedBatchNorm") else 1
+    return [back, *(Edge(run.node, index) for index in range(1, more))]
+
+
+@rewrite("Conv2DBackpropInput")
+def transposed_convolution(place: Place) -> Edge | Unfit | None:
+    """The sizes of the result change their order too."""
+    if not channels_first(place):
+        return None
+    order = _TO_LAST["NCHW"]
+    sizes = place.value(0)
+    if sizes is None:
+        attrs: dict[str, AttrValue] = {"Tparams": INT32, "Tindices": INT32, "Taxis": INT32, "batch_dims": 0}
+        wanted = place.plain("GatherV2", place.inputs[0], place.integers(*order), place.scalar(0), attrs=attrs)
+    else:
+        wanted = place.integers(*(int(sizes[axis]) for axis in order))
+    gradient = place.op("Transpose", place.inputs[2], place.integers(*order), Tperm=INT32)
+    run = place.plain(place.node.op, wanted, place.inputs[1], gradient, attrs=_attrs(place, order))
+    return place.op("Transpose", run, place.integers(0, 3, 1, 2), Tperm=INT32)
+
+
+def _biased(place: Place, rank: int) -> list[Edge]:
+    """One number for each entry of the second axis, of any rank."""
+    shape = [-1] + [1] * (rank - 2)
+    bias = place.op("Reshape", place.inputs[1], place.integers(*shape), Tshape=INT32)
+    return [place.op("AddV2", place.inputs[0], bias)]
+
+
+def _layout(place: Place) -> str:
+    return bytes(place.attr("data_format", b"NHWC")).decode("ascii", "replace")
+
+
+def _attrs(place: Place, order: tuple[int, ...]) -> dict[str, AttrValue]:
+    attrs = {key: value for key, value in place.node.attrs.items() if key != "_output_shapes"}
+    attrs["data_format"] = b"NHWC" if len(order) == 4 else b"NDHWC"
+    for key in _BY_AXIS:
+        value: Any = attrs.get(key)
+        if isinstance(value, list) and len(value) == len(order):
+            attrs[key] = [value[axis] for axis in order]
+    pads: Any = attrs.get("explicit_paddings")
+    if isinstance(pads, list) and len(pads) == 2 * len(order):
+        attrs["explicit_paddings"] = [pads[2 * axis + side] for axis in order for side in (0, 1)]
+    return attrs
