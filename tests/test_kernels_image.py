@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from exact_kernels import Array, Row, check, compare, finite, one, run, values
+from goldens.make_kernels import FILE, TRANSFORM, transform_inputs
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError
 from tfgl.ir.reference import evaluate
@@ -242,3 +243,11 @@ def test_wrong_arguments(gpu: Engine, row: tuple[Any, ...]) -> None:
     kernel, inputs, attrs, message = row
     with pytest.raises(InvalidArgumentError, match=message):
         run(gpu, kernel, inputs, attrs)
+
+
+@pytest.mark.parametrize(("fill", "interpolation"), TRANSFORM)
+def test_transforms_are_those_of_tensorflow(gpu: Engine, fill: str, interpolation: str) -> None:
+    images, maps = transform_inputs()
+    attrs = {"interpolation": interpolation.lower(), "fillMode": fill.lower(), "fillValue": -1.5, "outputShape": [5, 6]}
+    got = one(gpu, "Transform", {"image": images, "transforms": maps}, attrs)
+    compare(got, np.load(FILE)[f"transform_{fill}_{interpolation}"], MIXED if interpolation == "BILINEAR" else 0)

@@ -22,9 +22,7 @@ from tfgl.graph.runner import ModelTensorInfo
 
 ZOO = Path(__file__).parents[2] / "shared" / "zoo"
 
-# What cannot be compared, each with its reason.
-_LATER = "control flow, tables, strings and random numbers come with a later version"
-_SKIPPED = {"sm_random": _LATER}
+_LATER = "control flow, tables and strings come with a later version"
 
 
 def _conversions() -> Iterator[Any]:
@@ -47,8 +45,6 @@ def _array(stored: npt.NDArray[Any], info: ModelTensorInfo) -> npt.NDArray[Any]:
 @pytest.mark.skipif(not ZOO.is_dir(), reason="the model zoo is not beside this repository")
 @pytest.mark.parametrize(("folder", "model_folder"), list(_conversions()))
 def test_model_computes_what_tensorflow_computes(gpu: Engine, folder: Path, model_folder: Path) -> None:
-    if folder.name in _SKIPPED:
-        pytest.skip(_SKIPPED[folder.name])
     meta = json.loads((folder / "meta.json").read_text())
     try:
         model = tfgl.load_graph_model(model_folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -254,6 +255,7 @@ class Engine:
         layout: Layout = "flat",
         tiled: Sequence[str] = (),
         access: Mapping[str, Access] | None = None,
+        drawn: Sequence[str] = (),
     ) -> Tensor:
         """A tensor of ``shape`` computed by the shader ``body``.
 
@@ -264,6 +266,7 @@ class Engine:
         channels) tensor. ``out_size`` (flat), or ``out_height``, ``out_width``,
         ``out_channels``, ``out_blocks`` and ``out_bands`` (tiles) come by themselves.
         ``access`` says how ``<name>_here`` reads an input (`tfgl_shaders.assembly.Input`).
+        ``drawn`` names further int parameters that every execution, a replay too, sets to random bits.
         """
         result = Tensor(self, shape, dtype)
         kind = result.kind
@@ -286,6 +289,8 @@ class Engine:
             buffer = self._flat_buffer(result.size, kind)
             values = {"out_size": result.size}
             result.adopt(flat=buffer)
+        words = sum(parameter.slots for parameter in parameters_of(values))
+        values.update({name: int.from_bytes(os.urandom(4), "little", signed=True) for name in drawn})
         values.update(parameters or {})
         declared: list[Input] = []
         buffers: list[Buffer] = []
@@ -303,7 +308,8 @@ class Engine:
                 declared.append(Input(name, tensor.kind, "flat", access.get(name, "")))
                 buffers.append(tensor.flat())
         texts = {name: str(text) for name, text in (defines or {}).items()}
-        self._submit(body, tuple(declared), tuple(buffers), buffer, kind, layout, values, texts)
+        places = tuple(range(words, words + len(drawn)))
+        self._submit(body, tuple(declared), tuple(buffers), buffer, kind, layout, values, texts, places)
         return result
 
     def _submit(
@@ -316,10 +322,11 @@ class Engine:
         layout: Layout,
         values: Mapping[str, ParameterValue],
         defines: Mapping[str, str],
+        drawn: tuple[int, ...] = (),
     ) -> None:
         packed = pack_parameters(values)
         constants: tuple[int, ...] = ()
-        if self.flags.shapes_as_constants:
+        if self.flags.shapes_as_constants and not drawn:
             constants = tuple(np.frombuffer(packed, np.int32).tolist())
         source = Source(
             body,
@@ -330,7 +337,7 @@ class Engine:
             tuple(defines.items()),
             constants,
         )
-        draw = Draw(source, buffers, output, packed, self.node)
+        draw = Draw(source, buffers, output, packed, self.node, drawn)
         if self._trace is not None:
             self._trace.draws.append(draw)
         else:

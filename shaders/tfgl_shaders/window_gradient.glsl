@@ -3,7 +3,7 @@
 // WINNERS  its dy, to the one element that `winners` names by its place in the volume
 // TAPS     its dy, to the one element at the place of the window that `winners` names
 // FILTER   dy times the flat filter [taps, channels, multiplier], summed over the multiplier
-// none     its dy divided by the number of its elements inside
+// none     its dy divided by `divisor`, or where that is 0 by the number of its elements inside
 #include "element"
 #include "window"
 // The window that has the element at `position` at this place of it; -1 for none.
@@ -44,7 +44,7 @@ VALUE element(int i) {
                 for (int m = 0; m < multiplier; m++)
                     total += dy_at(at * multiplier + m) * filter_at((tap * window_channels + channel) * multiplier + m);
 #else
-                int count = covered(oz, stride_depth, pad_front, filter_depth, in_depth)
+                int count = divisor > 0 ? divisor : covered(oz, stride_depth, pad_front, filter_depth, in_depth)
                     * covered(oy, stride_height, pad_top, filter_height, in_height)
                     * covered(ox, stride_width, pad_left, filter_width, in_width);
                 total += dy_at(at) / VALUE(count);

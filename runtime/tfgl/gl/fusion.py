@@ -117,7 +117,8 @@ def _merged(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> D
     source = replace(first, inputs=tuple(inputs), parameters=tuple(words), steps=(*first.steps, step))
     packed = b"".join(words.values())
     buffers = (*producer.inputs, *(buffer for _, buffer in others))
-    return Draw(source, buffers, consumer.output, packed + bytes(-len(packed) % 16), consumer.node)
+    # The producer's words stand first, where they stood before.
+    return Draw(source, buffers, consumer.output, packed + bytes(-len(packed) % 16), consumer.node, producer.drawn)
 
 
 def _is_place(parameter: Parameter) -> bool:

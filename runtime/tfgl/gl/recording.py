@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,7 @@ from .textures import Texture, TexturePool, TextureShape
 
 GLCall = tuple[Callable[..., object], tuple[int, ...]]
 _UNIFORM_ALIGNMENT = 256
+_WORD = 4
 
 
 class Buffer:
@@ -39,13 +41,17 @@ class Buffer:
 
 @dataclass(slots=True)
 class Draw:
-    """One program over one output, with everything that it reads."""
+    """One program over one output, with everything that it reads.
+
+    ``drawn`` are the words of ``parameters`` that each execution draws anew: seeds of random numbers.
+    """
 
     source: Source
     inputs: tuple[Buffer, ...]
     output: Buffer
     parameters: bytes
     node: str
+    drawn: tuple[int, ...] = ()
 
 
 class Arena:
@@ -130,6 +136,9 @@ class Recording:
         for buffer in self._kept:
             buffer.owners += 1
         self._uniforms, offsets = _uniform_buffer(self._device.context, draws)
+        self._seeds = [
+            offset + _WORD * word for draw, offset in zip(draws, offsets, strict=True) for word in draw.drawn
+        ]
         self._calls: list[GLCall] = []
         free = engine.arena.join()
         self._closed = False
@@ -210,6 +219,8 @@ class Recording:
             if slot.bound is not buffer.texture:
                 self._point(slot, buffer.texture, image)
             results.append(buffer)
+        for offset in self._seeds:
+            self._uniforms.write(os.urandom(_WORD), offset)
         for function, arguments in calls:
             function(*arguments)
         return results
@@ -254,14 +265,18 @@ _nothing: GLCall = (_do_nothing, ())
 
 
 def _uniform_buffer(context: moderngl.Context, draws: Sequence[Draw]) -> tuple[moderngl.Buffer, list[int]]:
-    """One uniform buffer with every distinct parameter block, and each draw's offset into it."""
-    at: dict[bytes, int] = {}
+    """One uniform buffer with every distinct parameter block, and each draw's offset into it.
+
+    A draw with seeds of its own has a block of its own.
+    """
+    at: dict[object, int] = {}
     blocks = bytearray()
     offsets: list[int] = []
     for draw in draws:
-        offset = at.get(draw.parameters)
+        key = id(draw) if draw.drawn else draw.parameters
+        offset = at.get(key)
         if offset is None:
-            offset = at[draw.parameters] = len(blocks)
+            offset = at[key] = len(blocks)
             blocks += draw.parameters
             blocks += bytes(-len(blocks) % _UNIFORM_ALIGNMENT)
         offsets.append(offset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..errors import InvalidArgumentError
 from ..ir.shapes import Convolution, pool2d_geometry, pool3d_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
@@ -14,8 +16,13 @@ from .windows import flat_parameters
 
 @kernel("AvgPoolGrad")
 def avg_pool_grad(dy: Tensor, input: Tensor, *, filter_size: Extents, strides: Extents, pad: Pad) -> Tensor:
-    """The gradient of AvgPool by its ``input``: each window shares its ``dy`` among its elements inside."""
-    return _gradient(dy, input, pool2d_geometry(input.shape, filter_size, strides, pad), largest=False)
+    """The gradient of AvgPool by its ``input``: each window shares its ``dy`` among its elements inside.
+
+    With pairs of explicit padding the share is that of a window without padding, as the original's specs ask.
+    """
+    geometry = pool2d_geometry(input.shape, filter_size, strides, pad)
+    divisor = 0 if isinstance(pad, (str, int)) else math.prod(geometry.filter_spatial)
+    return _gradient(dy, input, geometry, largest=False, divisor=divisor)
 
 
 @kernel("MaxPoolGrad")
@@ -65,7 +72,7 @@ def max_pool3d_grad(
     return _gradient(dy, input, geometry, largest=True)
 
 
-def _gradient(dy: Tensor, x: Tensor, geometry: Convolution, *, largest: bool) -> Tensor:
+def _gradient(dy: Tensor, x: Tensor, geometry: Convolution, *, largest: bool, divisor: int = 0) -> Tensor:
     check_numbers(x)
     if dy.dtype != "float32":
         raise InvalidArgumentError(f"{dy.engine.node}: dy must be float32, got {dy.dtype}")
@@ -80,6 +87,6 @@ def _gradient(dy: Tensor, x: Tensor, geometry: Convolution, *, largest: bool) ->
     inputs = {"dy": dy}
     if largest:
         inputs["winners"] = winners(x, geometry)
-    values = flat_parameters(geometry, geometry.in_channels)
+    values = flat_parameters(geometry, geometry.in_channels) | {"divisor": divisor}
     defines = {"WINNERS": 1} if largest else {}
     return dy.engine.emit("window_gradient", inputs, x.shape, "float32", values, defines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,9 @@ def _average(x: Array, geometry: Convolution) -> Array:
     return channels_back(out / np.maximum(_counts(geometry), 1), geometry)
 
 
-def _average_gradient(dy: Array, geometry: Convolution) -> Array:
+def _average_gradient(dy: Array, geometry: Convolution, counts: Array | int | None = None) -> Array:
     dy = channels_to_end(floating(dy), geometry)
-    share = dy / np.maximum(_counts(geometry), 1)
+    share = dy / (np.maximum(_counts(geometry), 1) if counts is None else counts)
     out = np.zeros((geometry.batch, *geometry.in_spatial, geometry.in_channels))
     for _, outs, ins in taps(geometry):
         out[ins] += share[outs]
@@ -146,8 +147,10 @@ def max_pool3d(
 
 @reference("AvgPoolGrad")
 def avg_pool_grad(dy: Array, input: Array, *, filter_size: Extents, strides: Extents, pad: Pad) -> Array:
-    """The gradient of AvgPool."""
-    return _average_gradient(dy, pool2d_geometry(input.shape, filter_size, strides, pad))
+    """The gradient of AvgPool; with pairs of explicit padding as if it had none, as the original's specs ask."""
+    geometry = pool2d_geometry(input.shape, filter_size, strides, pad)
+    whole = None if isinstance(pad, (str, int)) else math.prod(geometry.filter_spatial)
+    return _average_gradient(dy, geometry, whole)
 
 
 @reference("MaxPoolGrad")

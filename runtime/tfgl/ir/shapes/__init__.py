@@ -43,6 +43,7 @@ from .indexing import (
     top_k_shape,
 )
 from .joining import concat_shape, pack_shape, pad_shape, split_sizes, tile_shape, unpack_shape
+from .random import random_shape, seed_words
 from .rearrangement import (
     Rearrangement,
     batch_to_space,
@@ -85,6 +86,7 @@ __all__ = [
     "parse_einsum",
     "pool2d_geometry",
     "pool3d_geometry",
+    "random_shape",
     "range_length",
     "reduced_shape",
     "reshape",
@@ -92,6 +94,7 @@ __all__ = [
     "resize_scales",
     "resize_shape",
     "scatter_nd_dims",
+    "seed_words",
     "segment_shape",
     "shape_text",
     "slice_bounds",
