@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfgl.errors import InvalidArgumentError
+from tfgl.errors import InvalidArgumentError, ModelFormatError, TfglError
 from tfgl.ir.graph import Graph
 from tfgl.ir.rewrites import fold_batch_norms, fold_constants, fuse_activations, fuse_padding
 
@@ -190,19 +190,33 @@ def run_passes(
 
 def _run(name: str, graph: Graph, context: PassContext, origins: Origins) -> tuple[Graph, int]:
     ends = {info.edge.node for info in (*graph.outputs.values(), *graph.inputs.values())}
-    result = PASSES[name](graph, dataclasses.replace(context, protected=frozenset(context.protected) | ends))
+    result = _applied(name, graph, dataclasses.replace(context, protected=frozenset(context.protected) | ends))
     origins.follow(graph, result.graph, trace=name not in FREEZING)
     graph, count = result.graph, result.count
     if name in EACH and graph.functions:
         functions = {}
         for key, function in graph.functions.items():
             kept = frozenset(function.arguments) | {edge.node for edge in function.results}
-            inner = PASSES[name](function.graph, dataclasses.replace(context, protected=kept))
+            inner = _applied(name, function.graph, dataclasses.replace(context, protected=kept))
             origins.follow(function.graph, inner.graph, trace=True, prefix=f"{key}/")
             functions[key] = dataclasses.replace(function, graph=inner.graph)
             count += inner.count
         graph = graph.replace(functions=functions)
     return graph, count
+
+
+def _applied(name: str, graph: Graph, context: PassContext) -> Rewritten:
+    """What a pass makes of the graph; it need not guard against nodes that TensorFlow itself would refuse."""
+    try:
+        return PASSES[name](graph, context)
+    except TfglError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelFormatError(
+            f"pass {name!r} cannot read the graph ({reason}): a node lacks inputs or attributes that its op needs; "
+            "if TensorFlow runs the model, please report it"
+        ) from error
 
 
 def _size(graph: Graph) -> int:
