@@ -20,7 +20,7 @@ from .formats.source_model import SourceModel
 from .graph_conversion import GraphChoices, convert_source_graph
 from .options import Options, check_options, output_format_of
 from .passes import PassRecord
-from .read_back import Contents, TensorSpec, check_graph, contents_of_layers, read_back, read_back_keras
+from .read_back import Contents, TensorSpec, check_graph, contents_of_layers, read_back
 from .record import record_bytes
 from .weight_report import WeightReport, weight_report
 
@@ -192,7 +192,7 @@ def _back(job: _Job) -> None:
 
     job.progress("reading")
     source = read_keras(job.source, job.options.input_format)
-    job.progress("writing")
+    job.progress("writing, and checking what was written")
     target = job.done.output_format
     if target == "keras_saved_model":
         from .live_models import write_keras_saved_model
@@ -200,9 +200,7 @@ def _back(job: _Job) -> None:
         write_keras_saved_model(source, job.output)
         job.done.contents = contents_of_layers(source)
     else:
-        write_keras(source, job.output, target, job.custom_objects)
-        job.progress("checking what was written")
-        job.done.contents = read_back_keras(source, read_keras(job.output, target))
+        job.done.contents = write_keras(source, job.output, target, job.custom_objects)
     job.done.files = _files_of(job.output)
 
 

@@ -13,8 +13,9 @@ from tfgl.keras.files.model import KerasModel
 
 from .custom_objects import layer_handlers
 from .formats.source_model import SourceModel
-from .read_back import contents_of_layers
+from .read_back import Contents, contents_of_layers, read_back_keras
 from .writers.layers_model import LayersModel, layers_model_of
+from .writers.whole_file import whole_file
 
 
 def read_keras(
@@ -81,11 +82,17 @@ def read_as_layers_model(
         return layers_model_of(model, custom_objects=custom_objects)
 
 
-def write_keras(model: KerasModel, target: Path, output_format: str, custom_objects: Collection[str] = ()) -> None:
-    """Write a model as a Keras file: HDF5 for ``keras``, .keras for ``keras_keras``; raises what the writers raise."""
+def write_keras(model: KerasModel, target: Path, output_format: str, custom_objects: Collection[str] = ()) -> Contents:
+    """Write a model as a Keras file, HDF5 for ``keras``, .keras for ``keras_keras``; what it has, read back.
+
+    Raises what the writers raise, and ModelFormatError for a file that does not read back; no file appears then.
+    """
     if output_format == "keras":
         from .writers.keras_hdf5 import write_keras_hdf5 as write
     else:
         from .writers.keras_v3 import write_keras_v3 as write
     with reading_configuration(model.source):
-        write(model, target, custom_objects=custom_objects)
+        contents_of_layers(model)  # raises for inputs that no Keras file can state
+        with whole_file(target) as scratch:
+            write(model, scratch, custom_objects=custom_objects)
+            return read_back_keras(model, read_keras(scratch, output_format))

@@ -16,25 +16,31 @@ MODELS = frozenset({"Sequential", "Functional", "Model"})
 
 
 @contextmanager
-def reading_configuration(where: str) -> Iterator[None]:
+def reading_configuration(where: str = "") -> Iterator[None]:
     """Inside the block whatever is odd in a model's configuration ends as a ModelFormatError that names ``where``.
 
-    A configuration is data from strangers, and any member may be of any kind.
+    A configuration is data from strangers, and any member may be of any kind. ModelFormatErrors that do not begin
+    with ``where`` get it in front.
 
     >>> with reading_configuration("model.json"):
     ...     {"units": 1}["name"]
     Traceback (most recent call last):
     tfgl.errors.ModelFormatError: model.json: the model's configuration cannot be read: KeyError: 'name'
     """
+    place = f"{where}: " if where else ""
     try:
         yield
+    except ModelFormatError as error:
+        if str(error).startswith(where):
+            raise
+        raise type(error)(f"{place}{error}") from error
     except TfglError:
         raise
     except RecursionError:
-        raise ModelFormatError(f"{where}: the model's configuration is nested too deep") from None
+        raise ModelFormatError(f"{place}the model's configuration is nested too deep") from None
     except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ModelFormatError(f"{where}: the model's configuration cannot be read: {reason}") from error
+        raise ModelFormatError(f"{place}the model's configuration cannot be read: {reason}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def build_keras(
     >>> [tensor.shape for tensor in model.calls["m/f"][0]]
     [(-1, 6)]
     """
-    with reading_configuration("the model"):
+    with reading_configuration():
         return _graph(config, weights, dialect_of(config, keras_version), output_names, input_shapes or {}, warn, loops)
 
 

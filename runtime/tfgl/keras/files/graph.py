@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import ModelFormatError
+from ..configuration import reading_configuration
 from ..model import KerasGraph, build_keras
 from .model import KerasModel
 
@@ -33,11 +34,12 @@ def build_model(
     weights: dict[str, Mapping[str, Any]] = {
         "/".join(path): dict(variables) for path, variables in model.layer_weights().items()
     }
-    return build_keras(
-        model.config,
-        weights,
-        keras_version=model.keras_version,
-        input_shapes=input_shapes,
-        warn=warn,
-        loops=loops,
-    )
+    with reading_configuration(model.source):
+        return build_keras(
+            model.config,
+            weights,
+            keras_version=model.keras_version,
+            input_shapes=input_shapes,
+            warn=warn,
+            loops=loops,
+        )
