@@ -26,7 +26,7 @@ gl: $(INSTALLED)
 	@tools/install_gl.sh $(BIN)/python
 
 demo: gl  ## converts a Keras file, reads handwritten digits with it, and times warming up; then finds a face
-	$(BIN)/tensorflowjs_converter --input_format=keras --output_format=tfjs_graph_model examples/digits/model.h5 demo-output/digits
+	$(BIN)/tensorflowjs_converter --input_format=keras examples/digits/model.h5 demo-output/digits
 	$(BIN)/python examples/digits/demo.py --model demo-output/digits
 
 test:  ## everything that CI runs

@@ -55,13 +55,12 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.model / "model.json").exists():
         source = Path(__file__).resolve().parent / "model.h5"
-        flags = "--input_format=keras --output_format=tfjs_graph_model"
-        command = f"tensorflowjs_converter {flags} {source} {options.model}"
+        command = f"tensorflowjs_converter --input_format=keras {source} {options.model}"
         parser.error(f"there is no model in {options.model}; make it with\n{command}")
 
     _, _, pixels, truth = digits()
     images = pixels.astype(np.float32)
-    model = tfgl.load_graph_model(options.model)
+    model = tfgl.load(options.model)
     probabilities = model.predict({"image": images}).numpy()
     read = probabilities.argmax(axis=1)
 
