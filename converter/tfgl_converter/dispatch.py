@@ -79,7 +79,7 @@ def convert(
     chosen, target = checked_request(input_path, output_path, options)
     output = Path(os.fspath(output_path))
     done = Conversion(output, chosen.input_format, target)
-    metadata = _read_metadata(chosen.metadata)
+    metadata = read_metadata(chosen.metadata)
     _DISPATCH[chosen.input_format, target](_Job(input_path, output, chosen, done, metadata, progress))
     return done
 
@@ -283,8 +283,14 @@ def _with_metadata(artifacts: ModelArtifacts, metadata: Mapping[str, Any]) -> Mo
     return artifacts
 
 
-def _read_metadata(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of each key: the JSON of the file that a path names, anything else as it is."""
+def read_metadata(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of each key: the JSON of the file that a path names, anything else as it is.
+
+    Raises InvalidArgumentError for files that are not there or not JSON.
+
+    >>> read_metadata({"about": {"made": 2024}})
+    {'about': {'made': 2024}}
+    """
     values: dict[str, Any] = {}
     for key, value in entries.items():
         if not isinstance(value, (str, os.PathLike)):

@@ -126,8 +126,11 @@ FLAGS: tuple[Flag, ...] = (
 _BY_NAME = {flag.written: flag for flag in FLAGS}
 
 
-class _Parser(argparse.ArgumentParser):
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line on stderr and exit status 2."""
+
     def error(self, message: str) -> NoReturn:
+        """Print the line and leave."""
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
@@ -137,7 +140,7 @@ def make_parser(prog: str = "tensorflowjs_converter") -> argparse.ArgumentParser
     >>> make_parser().parse_args(["--input_format=keras", "a b.h5", "out"]).input_path
     'a b.h5'
     """
-    parser = _Parser(
+    parser = OneLineParser(
         prog=prog, allow_abbrev=False, description="Converts a trained model into a TensorFlow.js model, or back.",
         epilog="Exit status: 0, 1 after a failure, 2 for wrong usage.",
     )  # fmt: skip
@@ -175,7 +178,9 @@ def options_of(given: argparse.Namespace) -> dict[str, Any]:
 def command_of(
     input_path: str, output_path: str, options: Mapping[str, Any], prog: str = "tensorflowjs_converter"
 ) -> str:
-    """The command that converts with these options, quoted for a shell; what has its default is left out.
+    """The command that converts with these options, quoted for a shell.
+
+    What has its default is left out, the format of the input excepted.
 
     >>> command_of("a b.h5", "out", {"input_format": "keras", "quantize_uint8": True, "skip_op_check": False})
     "tensorflowjs_converter --input_format=keras --quantize_uint8 'a b.h5' out"
@@ -184,7 +189,8 @@ def command_of(
     given = {**options, "no_record": not options.get("record", True)}
     words = [prog]
     for flag in FLAGS:
-        if flag.name in defaults and given.get(flag.name, defaults[flag.name]) != defaults[flag.name]:
+        differs = flag.name in defaults and given.get(flag.name, defaults[flag.name]) != defaults[flag.name]
+        if differs or (flag.name == "input_format" and flag.name in given):
             words.append(flag.written_with(given[flag.name]))
     paths = [input_path, output_path]
     if any(path.startswith("-") for path in paths):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfgl.errors import InvalidArgumentError, ModelFormatError
-from tfgl.ir.graph import Edge, Graph
+from tfgl.ir.graph import Edge, Graph, Signature
 
 from .graph_def import GraphReader
 from .hash_tables import TABLE_OPS, tables_of
@@ -91,6 +91,33 @@ def read_saved_model(
         tags=tuple(sorted(info.tags)),
         tensorflow_version=info.tensorflow_version,
     )
+
+
+def signatures_by_tags(path: str | os.PathLike[str]) -> dict[str, dict[str, Signature]]:
+    """The signatures of each graph of a SavedModel, by the graph's tags between commas, then by key.
+
+    Raises ModelFormatError for files that are missing or damaged.
+    """
+    folder = Path(path)
+    file = MessageFile(model_file(folder), "SavedModel")
+    found = {}
+    for meta_graph in file.message.meta_graphs:
+        if not any(key != INIT_SIGNATURE for key in meta_graph.signature_def):
+            with_function_signatures(meta_graph, bundle_of(folder), str(file.path))
+        found[",".join(sorted(meta_graph.meta_info_def.tags))] = signatures_of(meta_graph, str(file.path))
+    return found
+
+
+def is_keras_saved_model(path: str | os.PathLike[str]) -> bool:
+    """Whether Keras saved the SavedModel with its layers; raises ModelFormatError for damaged files."""
+    folder = Path(path)
+    if (folder / "keras_metadata.pb").is_file() or (folder / "assets" / "saved_model.json").is_file():
+        return True
+    file = MessageFile(model_file(folder), "SavedModel")
+    for meta_graph in file.message.meta_graphs[:1]:
+        for node in meta_graph.object_graph_def.nodes[:1]:
+            return "tf_keras" in str(node.user_object.identifier)
+    return False
 
 
 def model_file(folder: Path) -> Path:
