@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tensorflow_files import add_node, dtype
 from tfgl.cli import main as tfgl
 from tfgl.io import DEFAULT_SHARD_BYTES
 from tfgl_converter.cli import main
 from tfgl_converter.dispatch import _DISPATCH
 from tfgl_converter.flags import FLAGS, command_of, make_parser, options_of, settle_optional_values
+from tfgl_converter.formats.protobuf_schema import message_class
 from tfgl_converter.options import TARGETS, Options
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -237,15 +239,23 @@ def test_a_terminal_gets_stages(tmp_path: Path) -> None:
     assert b"rewriting" not in done.stdout
 
 
-@needs_zoo
 def test_ops_that_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [str(ZOO / "sm_strings_more" / "saved_model"), str(tmp_path / "web")]
-    assert main(words) == 1
+    graph = message_class("GraphDef")()
+    add_node(graph.node, "x", "Placeholder", dtype=dtype("string"), shape=(2,))
+    add_node(graph.node, "number", "StringToNumber", "x", out_type=dtype("float32"))
+    add_node(graph.node, "a/z", "Zeta", "number", "number", T=dtype("float32"))
+    (tmp_path / "g.pb").write_bytes(graph.SerializeToString())
+    words = ["--input_format=tf_frozen_model", str(tmp_path / "g.pb"), str(tmp_path / "web"), "--output_node_names"]
+    assert main([*words, "a/z"]) == 1
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "StringLower (" in err
+    assert err.count("\n") == 1 and "Zeta (1 node, the first 'a/z' in 'a'" in err
     assert not (tmp_path / "web").exists()
-    assert main(["--skip_op_check", "--quiet", *words]) == 0
+    assert main(["--skip_op_check", "--quiet", *words, "a/z"]) == 0
     assert capsys.readouterr().out == ""
+    # What tfgl runs and TensorFlow.js does not is written, and said.
+    assert main([*words, "number"]) == 0
+    err = capsys.readouterr().err
+    assert "warning: TensorFlow.js lacks StringToNumber (1 node, the first 'number'; tfgl runs it" in err
 
 
 @needs_zoo

@@ -54,8 +54,8 @@ def convert_source_graph(
     """The graph model that ``source`` becomes.
 
     Raises ModelFormatError for variables without values and functions that are not there, UnsupportedOpError for ops
-    that TensorFlow.js lacks unless the check is skipped, InvalidArgumentError for structured outputs of a model that
-    has none.
+    that neither TensorFlow.js nor tfgl has unless the check is skipped, InvalidArgumentError for structured outputs
+    of a model that has none.
 
     >>> from tfgl.ir.graph import Edge, Graph, Node
     >>> graph = Graph({"x": Node("x", "Placeholder"), "y": Node("y", "Softsign", (Edge("x"),))})
@@ -87,7 +87,7 @@ def convert_source_graph(
     # Tables become inputs of the model and their ops go into its initialiser.
     tables = {name: table for name, table in source.tables.items() if name in graph.nodes}
     if not choices.skip_op_check:
-        check_ops(graph, strip_debug_ops=choices.strip_debug_ops)
+        check_ops(graph, strip_debug_ops=choices.strip_debug_ops, warn=warn)
     artifacts = graph_artifacts(
         graph,
         tables=tables,

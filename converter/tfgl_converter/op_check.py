@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from tfgl.errors import UnsupportedOpError
 from tfgl.ir.graph import Graph, Node
 
 from .passes.op_rewrites import rewrite_obstacle
-from .tfjs_ops import DEBUG_OPS, TFJS_OPS
+from .tfjs_ops import DEBUG_OPS, TFJS_OPS, tfgl_only_ops
 
 _SHOWN = 12
 
@@ -18,7 +18,7 @@ _SHOWN = 12
 class UnsupportedOp:
     """An op that TensorFlow.js lacks: its nodes, the first of them, their scope, and what a rewrite would need.
 
-    ``obstacle`` is None where no rewrite is known.
+    ``obstacle`` is None where no rewrite is known; ``runs_in_tfgl`` tells whether tfgl's own runtime has the op.
 
     >>> UnsupportedOp("Zeta", 2, "model/zeta", "model", None).describe()
     "Zeta (2 nodes, the first 'model/zeta' in 'model'; no rewrite is known)"
@@ -29,12 +29,15 @@ class UnsupportedOp:
     first: str
     scope: str
     obstacle: str | None
+    runs_in_tfgl: bool = False
 
     def describe(self) -> str:
         """One phrase for people."""
         nodes = f"{self.count} node{'' if self.count == 1 else 's'}, the first {self.first!r}"
         scope = f" in {self.scope!r}" if self.scope else ""
         hint = "no rewrite is known" if self.obstacle is None else f"its rewrite needs {self.obstacle}"
+        if self.runs_in_tfgl:
+            hint = "tfgl runs it, TensorFlow.js only where tf.registerOp adds it"
         return f"{self.op} ({nodes}{scope}; {hint})"
 
 
@@ -58,17 +61,28 @@ def unsupported_ops(graph: Graph, *, strip_debug_ops: bool = True) -> list[Unsup
 def _described(op: str, nodes: Sequence[tuple[str, Graph, Node]]) -> UnsupportedOp:
     prefix, part, node = nodes[0]
     name = prefix + node.name
-    return UnsupportedOp(op, len(nodes), name, name.rpartition("/")[0], rewrite_obstacle(part, node))
+    obstacle, own = rewrite_obstacle(part, node), op in tfgl_only_ops()
+    return UnsupportedOp(op, len(nodes), name, name.rpartition("/")[0], obstacle, own)
 
 
-def check_ops(graph: Graph, *, strip_debug_ops: bool = True) -> None:
-    """Raise UnsupportedOpError, which describes each of them, when ``graph`` has ops that TensorFlow.js lacks.
+def check_ops(
+    graph: Graph, *, strip_debug_ops: bool = True, warn: Callable[[str], None] = lambda text: None
+) -> None:
+    """Raise UnsupportedOpError, which describes each of them, when ``graph`` has ops that nothing runs.
+
+    Ops that TensorFlow.js lacks and tfgl has are told to ``warn``, one line each.
 
     >>> check_ops(Graph({"x": Node("x", "Zeta")}))
     Traceback (most recent call last):
     tfgl.errors.UnsupportedOpError: TensorFlow.js lacks 1 op of this model: Zeta (1 node, the first 'x'; ...
+    >>> check_ops(Graph({"x": Node("x", "StringToNumber")}), warn=print)
+    TensorFlow.js lacks StringToNumber (1 node, the first 'x'; tfgl runs it, TensorFlow.js only where ...
     """
-    found = unsupported_ops(graph, strip_debug_ops=strip_debug_ops)
+    lacking = unsupported_ops(graph, strip_debug_ops=strip_debug_ops)
+    found = [op for op in lacking if not op.runs_in_tfgl]
+    for op in lacking:
+        if op.runs_in_tfgl and not found:
+            warn(f"TensorFlow.js lacks {op.describe()}")
     if not found:
         return
     shown = "; ".join(op.describe() for op in found[:_SHOWN])

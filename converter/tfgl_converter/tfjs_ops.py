@@ -1,6 +1,8 @@
-"""The ops that TensorFlow.js 4.22 knows, from the op lists of its converter."""
+"""The ops that TensorFlow.js 4.22 knows, from the op lists of its converter; and those that tfgl adds."""
 
 from __future__ import annotations
+
+from tfgl.ir.lowering import supported_ops
 
 # fmt: off
 TFJS_OPS: frozenset[str] = frozenset(
@@ -23,7 +25,7 @@ TFJS_OPS: frozenset[str] = frozenset(
         "Minimum", "MirrorPad", "Mod", "Mul", "Multinomial", "Neg", "NextIteration", "NoOp", "NonMaxSuppressionV2",
         "NonMaxSuppressionV3", "NonMaxSuppressionV4", "NonMaxSuppressionV5", "NotEqual", "OneHot", "Ones",
         "OnesLike", "Pack", "Pad", "PadV2", "Placeholder", "PlaceholderWithDefault", "Pow", "Prelu", "Print",
-        "Prod", "RFFT", "RaggedGather", "RaggedRange", "RaggedTensorToTensor", "RandomStandardNormal",
+        "Prod", "RFFT", "RandomStandardNormal",
         "RandomUniform", "RandomUniformInt", "Range", "Rank", "Real", "RealDiv", "Reciprocal", "Relu", "Relu6",
         "Reshape", "ResizeBilinear", "ResizeNearestNeighbor", "Reverse", "ReverseV2", "Round", "Rsqrt", "ScatterNd",
         "Select", "SelectV2", "Selu", "Shape", "ShapeN", "Sigmoid", "Sign", "SimpleMLCreateModelResource",
@@ -42,5 +44,16 @@ TFJS_OPS: frozenset[str] = frozenset(
     )
 )
 # fmt: on
+# Not among them, though listed there too: RaggedGather, RaggedRange and RaggedTensorToTensor, which the runtime of
+# TensorFlow.js never loads ("Unknown op").
 # Accepted while debug ops are stripped, since none of them remains.
 DEBUG_OPS = frozenset({"Assert", "CheckNumerics", "Print"})
+
+
+def tfgl_only_ops() -> frozenset[str]:
+    """The ops that tfgl runs beyond those of TensorFlow.js, by its op table.
+
+    >>> "StringToNumber" in tfgl_only_ops(), "Relu" in tfgl_only_ops(), "Zeta" in tfgl_only_ops()
+    (True, False, False)
+    """
+    return frozenset(supported_ops() - TFJS_OPS)

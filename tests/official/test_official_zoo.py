@@ -14,7 +14,6 @@ import pytest
 
 import tfgl_converter
 from official_runtime import OfficialError, OfficialRuntime
-from tfgl.errors import UnsupportedOpError
 from tfgl.io import read_artifacts
 from tfgl.ir.graphdef import graph_from_json
 from zoo_models import MISSING, ZooModel, arrays, assert_close, zoo_models
@@ -23,8 +22,6 @@ MODELS = [model for model in zoo_models() if model.meta["source_format"] in
           ("keras_h5", "keras3_h5", "tf_saved_model", "tf_frozen_model", "tf_hub")]  # fmt: skip
 # Refused by name, since its class is not in the file.
 REFUSED = {"h5_subclass_custom"}
-# String ops that TensorFlow.js has no way to express.
-UNSUPPORTED = {"sm_strings_more"}
 KERAS = [
     pytest.param(model, file, id=f"{model.name}-{file}")
     for model in MODELS
@@ -52,7 +49,8 @@ WRONG: dict[tuple[str, str], dict[str, str]] = {
 FIRST_RUN_ONLY = {"sm_stateful_counter"}
 # A message of TensorFlow.js that says what it lacks.
 LACKING = re.compile(
-    r"Kernel '(Einsum|StaticRegexReplace)' not registered for backend 'wasm'|Unknown op 'Ragged\w+'"
+    r"Kernel '(Einsum|StaticRegexReplace)' not registered for backend 'wasm'"
+    r"|Unknown op '(Ragged\w+|StringToNumber|Substr)'"
 )
 # Layers that Keras has and TensorFlow.js lacks, and causal convolutions that are dilated.
 LACKING_LAYERS = re.compile(
@@ -64,12 +62,7 @@ LACKING_LAYERS = re.compile(
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("model", [model for model in MODELS if model.name not in REFUSED], ids=lambda m: m.name)
 def test_graph_model(model: ZooModel, backend: str, official: OfficialRuntime, tmp_path: Path) -> None:
-    try:
-        tfgl_converter.convert(model.source, tmp_path / "web", **model.options)
-    except UnsupportedOpError as error:
-        if model.name not in UNSUPPORTED:
-            raise
-        pytest.skip(str(error))
+    tfgl_converter.convert(model.source, tmp_path / "web", **model.options)
     artifacts = read_artifacts(tmp_path / "web", expected_format="graph-model")
     graph = graph_from_json(artifacts.model_topology, artifacts.weights, artifacts.signature)
     wrong = WRONG.get((model.name, backend), {})

@@ -57,7 +57,7 @@ def fold_constants(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph
         count += 1
         if len(outputs) == 1:
             constants[node.name] = outputs[0]
-            nodes[node.name] = Node(node.name, "Const", (), (), {"dtype": DataType(str(outputs[0].dtype))})
+            nodes[node.name] = _const(node.name, outputs[0])
         else:
             several[node.name] = outputs
     nodes, constants = _expand(nodes, constants, several, protected)
@@ -101,7 +101,7 @@ def _expand(
                 own = unused_name(f"{edge.node}/output_{edge.index}", nodes)
                 value = several[edge.node][edge.index]
                 constants[own] = value
-                nodes[own] = Node(own, "Const", (), (), {"dtype": DataType(str(value.dtype))})
+                nodes[own] = _const(own, value)
                 made[edge] = Edge(own)
             inputs.append(made.get(edge, edge))
         nodes[name] = Node(node.name, node.op, tuple(inputs), node.control_inputs, node.attrs, node.device)
@@ -111,3 +111,8 @@ def _expand(
         {name: node for name, node in nodes.items() if name not in dropped},
         {name: array for name, array in constants.items() if name not in dropped},
     )
+
+
+def _const(name: str, value: Array) -> Node:
+    """The node of a constant."""
+    return Node(name, "Const", (), (), {"dtype": DataType("string" if value.dtype == object else str(value.dtype))})
