@@ -122,6 +122,31 @@ def _code_points(name: str, x: Array, encoding: bytes = b"UTF-8", **attrs: Any) 
 
 
 FLOATS = np.float32([1.5, -2.25e-7, 1e20, np.nan, np.inf, -np.inf, 0.1, -0.0])
+ROWS = np.float32([[1, -2], [3, 0.5], [-np.inf, 4], [2, 2], [0, -1]])
+IDS = whole(0, 0, 2, 2, 5)
+ANY_IDS = whole(3, -1, 0, 3, 0)
+
+
+def _segments(name: str, op: str, data: Array, ids: Array, segments: int | None = None) -> Case:
+    given = {"data": data, "segment_ids": ids}
+    return Case(f"{op} {name}", op, given if segments is None else {**given, "num_segments": count(segments)})
+
+
+def _stitch(name: str, indices: list[Array], data: list[Array], op: str = "DynamicStitch") -> Case:
+    return Case(f"{op} {name}", op, {"indices": indices, "data": data})
+
+
+def _sparse_product(name: str, a: bool, b: bool) -> Case:
+    dense = np.arange(12, dtype=np.float32).reshape(3, 4) if a == b else np.arange(12, dtype=np.float32).reshape(4, 3)
+    if a and b:
+        dense = np.arange(8, dtype=np.float32).reshape(4, 2)
+    elif a:
+        dense = np.arange(6, dtype=np.float32).reshape(2, 3)
+    inputs = {"a_indices": np.int32([[0, 2], [1, 0], [1, 2], [0, 2]]), "a_values": np.float32([1, 2, -3, 0.5]),
+              "a_shape": whole(2, 3), "b": dense}  # fmt: skip
+    return Case(f"sparse product {name}", "SparseTensorDenseMatMul", inputs, {"adjoint_a": a, "adjoint_b": b})
+
+
 BROKEN = texts(b"a\xffb", b"\xe2\x82", b"\xf0\x9f\x98\x80!", b"\xc0\xaf", b"\xed\xa0\x80", b"")
 TABLE = texts("a", "b", "c", "d", "é", "").reshape(2, 3)
 SPARSE = {"indices": np.int32([[2, 0], [0, 3], [0, 1], [5, 2]]), "values": np.float32([1, 2, 3, 4])}
@@ -275,6 +300,26 @@ CASES = [
            {"input_values": whole(97, 233, 0x1F600, 0xD800, 33), "input_splits": whole(0, 2, 2, 5)},
            {"output_encoding": encoding}) for encoding in (b"UTF-8", b"UTF-16-BE", b"UTF-32-BE")),
     _change("UnicodeTranscode", "words", input_encoding=b"UTF-8", output_encoding=b"UTF-16-BE"),
+    *(_segments(f"of {name}", f"Segment{kind}", data, ids)
+      for kind in ("Sum", "Mean", "Max", "Min", "Prod")
+      for name, data, ids in (("rows", ROWS, IDS), ("numbers", ROWS[:, 1], IDS), ("nothing", ROWS[:0], IDS[:0]))),
+    *(_segments("of integers", f"Segment{kind}", whole(4, -2, 7, 7, 1), IDS) for kind in ("Sum", "Max", "Min", "Prod")),
+    *(_segments(f"of {name}", f"UnsortedSegment{kind}", data, ids, 5)
+      for kind in ("Sum", "Max", "Min", "Prod")
+      for name, data, ids in (("rows", ROWS, ANY_IDS), ("integers", whole(4, -2, 7, 7, 1), ANY_IDS),
+                              ("a table", ROWS[:4], ANY_IDS[:4, None] * whole(1, 0)),
+                              ("nothing", ROWS[:0], IDS[:0]))),
+    *(Case(f"partition {name}", "DynamicPartition", {"data": data, "partitions": partitions}, {"num_partitions": 3})
+      for name, data, partitions in (("rows", ROWS, whole(2, 0, 2, 0, 0)), ("numbers", whole(5, 6, 7), whole(1, 1, 1)),
+                                     ("a table", ROWS[:2, :, None], np.int32([[0, 2], [2, 0]])))),
+    _stitch("rows", [whole(3, 0), whole(1, 2)], [ROWS[:2], ROWS[2:4]]),
+    _stitch("over one another", [whole(0, 1), whole(1)], [whole(4, 5), whole(6)]),
+    _stitch("tables", [np.int32([[0, 2], [1, 4]]), whole(3)], [np.float32([[1, 2], [3, 4]]), np.float32([9])]),
+    _stitch("nothing", [whole()], [ROWS[:0]]),
+    _stitch("beside one another", [whole(1), whole(0)], [ROWS[:1], ROWS[1:2]], "ParallelDynamicStitch"),
+    *(_sparse_product(f"{a}, {b}", a, b) for a in (False, True) for b in (False, True)),
+    Case("nms v1", "NonMaxSuppression",
+         {"boxes": BOXES, "scores": SCORES, "max_output_size": count(9)}, {"iou_threshold": 0.25}),
 ]  # fmt: skip
 
 

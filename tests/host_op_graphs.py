@@ -34,7 +34,7 @@ def graph_of(case: Case, outputs: int) -> tuple[Graph, dict[str, Array]]:
     attrs: dict[str, Any] = dict(case.attrs)
     if "out_type" in attrs:
         attrs["out_type"] = DataType(attrs["out_type"])
-    first = next(iter(case.inputs.values()))
+    first = case.inputs.get("data", next(iter(case.inputs.values())))
     attrs.setdefault("T", dtype_of(first[0] if isinstance(first, list) else first))
     ends = {f"out{at}": f"made:{at}" if at else "made" for at in range(outputs)}
     made = graph(*holders, node("made", case.op, *names, **attrs), outputs=ends)

@@ -39,7 +39,10 @@ def test_rewritten_as_tensorflow(case: Case) -> None:
     got = evaluate(after, feeds, [f"out{at}" for at in range(len(wanted))], precision="float32")
     for at, want in enumerate(wanted):
         assert got[f"out{at}"].shape == want.shape
-        np.testing.assert_array_equal(got[f"out{at}"], want)
+        if want.dtype.kind == "f":
+            np.testing.assert_allclose(got[f"out{at}"], want, rtol=1e-6, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(got[f"out{at}"], want)
 
 
 def test_ops_that_tfgl_alone_runs_are_a_warning() -> None:

@@ -434,19 +434,21 @@ def _vector_of_rank(node: Node, known: KnownShapes) -> Shape | None:
 
 
 _SAME_OPS = """
-    Abs Acos Acosh Asin Asinh Atan Atanh BiasAdd Cast Ceil CheckNumerics ClipByValue Cos Cosh Cumprod Cumsum Digamma
-    Elu EnsureShape Erf Erfc Exp Expm1 FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars
+    Abs Acos Acosh AsString Asin Asinh Atan Atanh BiasAdd Cast Ceil CheckNumerics ClipByValue Cos Cosh Cumprod Cumsum
+    Digamma Elu EnsureShape Erf Erfc Exp Expm1 FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars
     FakeQuantWithMinMaxVarsPerChannel Floor FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Identity Inv Invert
     IsFinite IsInf IsNan LRN LeakyRelu Lgamma Log Log1p LogSoftmax LogicalNot MatrixBandPart Neg OnesLike Prelu
     QuantizeAndDequantizeV2 QuantizeAndDequantizeV3 QuantizeAndDequantizeV4 Reciprocal Relu Relu6 Reverse
-    ReverseSequence ReverseV2 Rint Roll Round Rsqrt Selu Sigmoid Sign Sin Sinh Snapshot Softmax Softplus Softsign
-    Sqrt Square StopGradient Tan Tanh TensorScatterUpdate ZerosLike
+    RegexFullMatch RegexReplace ReverseSequence ReverseV2 Rint Roll Round Rsqrt Selu Sigmoid Sign Sin Sinh Snapshot
+    Softmax Softplus Softsign Sqrt Square StaticRegexFullMatch StaticRegexReplace StopGradient StringLength StringLower
+    StringStrip StringToHashBucketFast StringToNumber StringUpper Tan Tanh TensorScatterUpdate ZerosLike
 """
 _SAME = frozenset(_SAME_OPS.split())
 _BROADCAST_OPS = """
     Add AddN AddV2 ApproximateEqual Atan2 BitwiseAnd BitwiseOr BitwiseXor Div DivNoNan Equal FloorDiv FloorMod Greater
     GreaterEqual LeftShift Less LessEqual LogicalAnd LogicalOr LogicalXor Maximum Minimum Mod Mul MulNoNan NotEqual
-    Pow RealDiv RightShift Select SelectV2 SquaredDifference Sub TruncateDiv TruncateMod Xdivy Xlog1py Xlogy
+    Pow RealDiv RightShift Select SelectV2 SquaredDifference StringJoin Sub Substr TruncateDiv TruncateMod Xdivy
+    Xlog1py Xlogy
 """
 _BROADCAST = frozenset(_BROADCAST_OPS.split())
 _RULES: dict[str, Rule] = {
