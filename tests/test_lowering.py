@@ -414,3 +414,24 @@ def test_transposed_convolution_of_volumes_with_dilations(data_format: str) -> N
     forward = run("Conv3D", x, filter_, dilations=spread, **attrs)
     back = run("Conv3DBackpropInputV2", ints(*shape), filter_, dy, dilations=spread, **attrs)
     np.testing.assert_allclose((forward * dy).sum(), (back * x).sum(), rtol=1e-10)
+
+
+def test_the_value_that_pad_may_name_as_an_attribute() -> None:
+    got = run("Pad", np.ones((2,)), ints(1, 2).reshape(1, 2), constant_value=2.5)
+    np.testing.assert_array_equal(got, [2.5, 1, 1, 2.5, 2.5])
+    assert run("Pad", ints(1), ints(1, 0).reshape(1, 2)).tolist() == [0, 1]
+    assert run("Pad", np.array([True]), ints(1, 0).reshape(1, 2)).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attrs"),
+    [
+        ("StatelessRandomUniform", [ints(1 << 20, 1 << 20), ints(1, 2)], {}),
+        ("StatelessTruncatedNormal", [ints(1 << 20, 1 << 20), ints(1, 2)], {}),
+        ("RandomUniformInt", [ints(1 << 20, 1 << 20), 0, 5], {}),
+        ("Multinomial", [np.zeros((1, 4)), 2**31 - 1], {}),
+    ],
+)
+def test_more_random_numbers_than_a_host_holds(op: str, inputs: list[Any], attrs: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="more than the"):
+        run(op, *inputs, **attrs)

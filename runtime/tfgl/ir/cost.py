@@ -138,6 +138,17 @@ def _matrices(shapes: Shapes, attrs: Mapping[str, Any]) -> tuple[int, int]:
     return made, made * inner
 
 
+def _random(shapes: Shapes, attrs: Mapping[str, Any]) -> tuple[int, int]:
+    made = _extents(attrs["shape"])
+    return 4 * made, 64 * made
+
+
+def _multinomial(shapes: Shapes, attrs: Mapping[str, Any]) -> tuple[int, int]:
+    batch, classes = shapes["logits"][0]
+    made = batch * int(attrs["numSamples"])
+    return made * max(classes, 4), made * (classes + 64)
+
+
 def _einsum(shapes: Shapes, attrs: Mapping[str, Any]) -> tuple[int, int]:
     terms = attrs["equation"].replace(" ", "").split("->")[0].split(",")
     labelled = zip("".join(terms), (n for shape in shapes["tensors"] for n in shape), strict=True)
@@ -187,6 +198,11 @@ _PRODUCTS: dict[str, Callable[[Shapes, Mapping[str, Any]], tuple[int, int]]] = {
     "MaxPoolWithArgmax": _pool,
     "AvgPool3D": _pool,
     "MaxPool3D": _pool,
+    "RandomUniform": _random,
+    "RandomUniformInt": _random,
+    "RandomStandardNormal": _random,
+    "TruncatedNormal": _random,
+    "Multinomial": _multinomial,
 }
 
 

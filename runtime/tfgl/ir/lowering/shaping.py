@@ -116,8 +116,8 @@ def _pairs(call: Call, i: int, rank: int) -> list[list[int]]:
 
 @lower("Pad", inputs=2, kernels=("PadV2",), host=(1,))
 def pad(call: Call) -> Value:
-    """With zeros (False for bool)."""
-    return _pad(call, 0)
+    """With zeros (False for bool), or with the original's attribute ``constant_value``."""
+    return _pad(call, call.number("constant_value", 0.0))
 
 
 @lower("PadV2", inputs=3, kernels=("PadV2",), host=(1, 2))

@@ -19,7 +19,7 @@ def fuse_padding(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph, 
         if node.op not in _CONVOLUTIONS or node.attrs.get("padding") != b"VALID":
             continue
         pad = sole_source(node.inputs[0], graph, readers, protected)
-        if pad is None or pad.op not in ("Pad", "PadV2"):
+        if pad is None or pad.op not in ("Pad", "PadV2") or pad.attrs.get("constant_value"):
             continue
         frame = graph.constants.get(pad.inputs[1].node)
         if frame is None or frame.shape != (4, 2) or (frame < 0).any():
