@@ -17,8 +17,8 @@ from .call import Call, Value
 from .joining import check_count
 from .registry import lower
 
-# Elements of a list that are made rather than given cost as much memory as they say.
-_MOST_RESERVED = 1 << 24
+# What a file of a few bytes may reserve; each write to a list copies as many places.
+_MOST_RESERVED = 1 << 20
 
 
 def _dtype_of_items(call: Call) -> DType | None:

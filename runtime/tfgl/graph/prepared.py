@@ -1,0 +1,94 @@
+"""A graph made ready to run on an engine: weights, tables, and plans of what is needed when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy.typing as npt
+
+from ..engine import Engine
+from ..errors import InvalidArgumentError
+from ..ir.evaluate import captured_inputs, unfetched
+from ..ir.graph import Edge, Graph
+from ..ir.interpreter import Plan, plan_of
+from ..ir.lowering import Value
+from ..ir.tables import Resources
+from ..tensor import Tensor
+
+Array = npt.NDArray[Any]
+Feeds = Mapping[Edge, Tensor]
+
+
+class PreparedGraph:
+    """A graph without frames (see `tfgl.ir.loops`) on an engine; owns its weights.
+
+    ``weights`` has the constants of the graph by name, and those of its functions by function and name. ``captured``
+    are the inputs that the model's initialiser gives.
+    """
+
+    def __init__(self, graph: Graph, engine: Engine, resources: Resources | None = None) -> None:
+        self.graph = graph
+        self.engine = engine
+        self.resources = Resources() if resources is None else resources
+        self.captured = captured_inputs(graph, self.resources)
+        self.weights: dict[str, Tensor] = {}
+        self._weight_of: dict[int, Tensor] = {}  # by the identity of the array, which functions may share
+        self.function_plans: dict[str, Plan] = {}
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._take_weights(graph, "")
+        for function in graph.functions.values():
+            self._take_weights(function.graph, f"{function.name}/")
+
+    def _take_weights(self, graph: Graph, prefix: str) -> None:
+        for name, array in graph.constants.items():
+            tensor = self._weight_of.get(id(array))
+            if tensor is None:
+                tensor = self._weight_of[id(array)] = self.engine.tensor(array)
+                tensor.persistent = True
+                tensor.kept = True
+            # Converters put the function's name before that of a constant.
+            self.weights[name if name.startswith(prefix) else prefix + name] = tensor
+
+    def weight(self, graph: Graph, name: str) -> Tensor:
+        """The tensor of a constant of ``graph``, which may be one of the functions' graphs."""
+        return self._weight_of[id(graph.constants[name])]
+
+    def upload_weights(self) -> None:
+        """Upload every weight that a shader will read: all but small host-side numbers."""
+        for name, tensor in self.weights.items():
+            if tensor.dtype in ("float32", "int32", "bool") and tensor.size > self.engine.flags.host_forward_limit:
+                with named(self.engine, f"weight {name!r}"):
+                    tensor.flat()
+
+    def plan(self, feeds: Sequence[Edge], fetches: Sequence[Edge]) -> Plan:
+        """The nodes that ``fetches`` need when ``feeds`` are given, with lifetimes; kept for the next call."""
+        key = (tuple(feeds), tuple(fetches))
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = plan_of(self.graph, [*feeds, *self.captured], fetches)
+        return plan
+
+    def close(self) -> None:
+        """Release the weights."""
+        for tensor in self.weights.values():
+            tensor.dispose()
+
+
+@contextmanager
+def named(engine: Engine, what: str) -> Iterator[None]:
+    """Errors of the engine name ``what`` inside the block."""
+    outer, engine.node = engine.node, what
+    try:
+        yield
+    finally:
+        engine.node = outer
+
+
+def own_tensor(graph: Graph, values: Mapping[Edge, Value], edge: Edge) -> Tensor:
+    """The tensor at ``edge`` as one of the caller's own."""
+    value = values.get(edge)
+    if not isinstance(value, Tensor):
+        raise InvalidArgumentError(unfetched(graph.node(edge.node), edge, value))
+    return value.view(value.shape)
