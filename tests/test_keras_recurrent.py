@@ -323,6 +323,16 @@ def test_masks_pass_through_layers_to_the_mean() -> None:
     close(results["n"], values.mean(1), 1e-5)  # Permute does not know masks
 
 
+def test_functions_between_layers_lose_the_mask() -> None:
+    """As Keras 2 does: its TFOpLambda does not support masking, and what comes behind sees none."""
+    layers = [
+        entry("TFOpLambda", "f", [["e", 0, 0, {"y": ["e", 0, 0]}]], function="__operators__.add"),
+        entry("GlobalAveragePooling1D", "m", [[["f", 0, 0, {}]]]),
+    ]
+    graph, table = tokens_model(*layers, outputs=["m"])
+    close(evaluate(graph, {"t": TOKENS}, ["m"])["m"], 2 * table[TOKENS].mean(1), 1e-5)
+
+
 def test_softmax_hides_what_is_masked() -> None:
     layers = [
         entry("Dense", "d", [[["e", 0, 0, {}]]], units=1),

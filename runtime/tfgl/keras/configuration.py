@@ -19,8 +19,8 @@ MODELS = frozenset({"Sequential", "Functional", "Model"})
 def reading_configuration(where: str = "") -> Iterator[None]:
     """Inside the block whatever is odd in a model's configuration ends as a ModelFormatError that names ``where``.
 
-    A configuration is data from strangers, and any member may be of any kind. ModelFormatErrors that do not begin
-    with ``where`` get it in front.
+    A configuration is data from strangers, and any member may be of any kind. ModelFormatErrors that do not name
+    ``where`` get it in front.
 
     >>> with reading_configuration("model.json"):
     ...     {"units": 1}["name"]
@@ -31,7 +31,7 @@ def reading_configuration(where: str = "") -> Iterator[None]:
     try:
         yield
     except ModelFormatError as error:
-        if str(error).startswith(where):
+        if where in str(error):
             raise
         raise type(error)(f"{place}{error}") from error
     except TfglError:

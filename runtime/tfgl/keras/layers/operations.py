@@ -238,7 +238,7 @@ def _canonical(name: str) -> str:
     return name.rpartition(".")[2].replace("_", "").lower()
 
 
-@layer("TFOpLambda", "SlicingOpLambda", "Operation", masking="pass", takes=None)
+@layer("TFOpLambda", "SlicingOpLambda", "Operation", takes=None)
 def operation(c: Call) -> Tensor:
     """One function of the tables above."""
     name = str(c.get("operation") or c.get("function") or c.node.name)
