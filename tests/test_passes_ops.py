@@ -95,6 +95,54 @@ def test_rewritten_op(op: str, inputs: list[Array], constants: dict[int, Array],
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
+def patches(images: Array, size: tuple[int, int], stride: int, rate: int, pads: tuple[int, int]) -> Array:
+    """Patches by TensorFlow's definition: rows, columns and channels of the window in the depth."""
+    padded = np.pad(images, [(0, 0), pads, pads, (0, 0)])
+    reach = [(n - 1) * rate + 1 for n in size]
+    rows, columns = (range(0, padded.shape[1 + axis] - reach[axis] + 1, stride) for axis in (0, 1))
+    cut = [[padded[:, r : r + reach[0] : rate, c : c + reach[1] : rate] for c in columns] for r in rows]
+    return np.stack([np.stack([one.reshape(len(images), -1) for one in row], 1) for row in cut], 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "rate", "padding", "pads"),
+    [((2, 3), 2, 1, b"VALID", (0, 0)), ((3, 3), 1, 2, b"SAME", (2, 2)), ((1, 1), 3, 1, b"VALID", (0, 0))],
+)
+def test_image_patches(size: tuple[int, int], stride: int, rate: int, padding: bytes, pads: tuple[int, int]) -> None:
+    images = numbers(2, 7, 8, 3)
+    images[0, 3, 3, 1] = np.nan
+    windows = {"ksizes": [1, *size, 1], "strides": [1, stride, stride, 1], "rates": [1, rate, rate, 1]}
+    got = run("ExtractImagePatches", [images], **windows, padding=padding)
+    np.testing.assert_array_equal(got, patches(images, size, stride, rate, pads))
+
+
+def test_patches_of_unknown_size_with_padding_have_no_rewrite() -> None:
+    windows = {"ksizes": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "rates": [1, 1, 1, 1]}
+    with pytest.raises(UnsupportedOpError, match="known height and width"):
+        run("ExtractImagePatches", [numbers(1, 4, 4, 1)], **windows, padding=b"SAME")
+
+
+def test_targets_among_the_largest() -> None:
+    predictions = np.float32([[1, 5, 3], [2, 2, 2], [9, 1, np.inf], [0, np.nan, 1], [4, 3, 2]])
+    targets = np.int32([2, 1, 0, 2, 7])
+    expected = {1: [False, True, False, False, False], 2: [True, True, False, False, False]}
+    for k, values in expected.items():
+        got = run("InTopKV2", [predictions, targets], {2: np.int32(k)}, T=INT)
+        np.testing.assert_array_equal(got, values)
+
+
+def test_complex_parts_are_broadcast() -> None:
+    real = np.float32([[1, -0.0, np.inf]])
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT, shape=(1, 3)), node("c", "Complex", "x", "zero", T=FLOAT),
+        outputs={"y": "c"}, zero=np.float32(0),
+    )  # fmt: skip
+    after, _ = run_passes(made, PassContext())
+    got = evaluate(after, {"x": real}, ["y"])["y"]
+    np.testing.assert_array_equal(got.real, real)
+    assert got.shape == (1, 3) and np.signbit(got.real[0, 1]) and not got.imag.any()
+
+
 def test_diagonals_do_not_spread_nan() -> None:
     row = np.float32([np.nan, 1, np.inf])
     np.testing.assert_array_equal(run("MatrixDiag", [row]), [[np.nan, 0, 0], [0, 1, 0], [0, 0, np.inf]])

@@ -163,3 +163,16 @@ def adjust_contrast(place: Place) -> Edge:
     x, factor = place.inputs
     mean = place.op("Mean", x, place.integers(-3, -2), Tidx=INT32, keep_dims=True)
     return place.op("AddV2", place.op("Mul", place.op("Sub", x, mean), factor), mean)
+
+
+@rewrite("Complex")
+def complex_of_one_shape(place: Place) -> Edge | None:
+    """Parts of two shapes, which TensorFlow broadcasts and TensorFlow.js refuses, lose zeros of the other's first."""
+    real, imaginary = place.inputs
+    shapes = place.known_shape(0), place.known_shape(1)
+    if None in shapes or shapes[0] == shapes[1]:
+        return None
+    # Taken away rather than added, a zero leaves the sign of -0 as it is.
+    pairs = (real, imaginary), (imaginary, real)
+    parts = [place.op("Sub", one, place.op("ZerosLike", other)) for one, other in pairs]
+    return place.op("Complex", *parts, Tout=place.attr("Tout", DataType("complex64")))

@@ -105,3 +105,24 @@ def unique_with_counts(place: Place) -> list[Edge] | Unfit:
     ones = place.op("OnesLike", Edge(unique.node, 1), dtype=INT32)
     counted = place.op("ScatterNd", index, ones, place.shape(unique), dtype=INT32, Tindices=INT32)
     return [unique, Edge(unique.node, 1), counted]
+
+
+@rewrite("InTopK", "InTopKV2")
+def in_top_k(place: Place) -> Edge:
+    """Fewer than k values of the row exceed the target's; no row with NaN or infinities counts, no target outside."""
+    predictions, targets = place.inputs[:2]
+    k = place.inputs[2] if len(place.inputs) > 2 else place.constant(int(place.attr("k", 1)), INT32)
+    width = place.op("Shape", predictions, dtype=_REAL, out_type=INT32)
+    classes = place.at(width, 1)
+    last = place.op("Sub", classes, place.scalar(1), dtype=INT32)
+    held = place.op("Maximum", place.op("Minimum", targets, last, dtype=INT32), place.scalar(0), dtype=INT32)
+    rows = place.range(place.at(width, 0))
+    where = place.op("Pack", rows, held, dtype=INT32, N=2, axis=1)
+    reached = place.op("GatherNd", predictions, where, dtype=_REAL, Tparams=_REAL, Tindices=INT32)
+    better = place.op("Greater", predictions, place.expand(reached, 1, _REAL), dtype=_REAL)
+    more, axis = place.cast(better, BOOL, INT32), place.integers(1)
+    count = place.op("Sum", more, axis, dtype=INT32, Tidx=INT32, keep_dims=False)
+    finite = place.op("All", place.op("IsFinite", predictions, dtype=_REAL), axis, Tidx=INT32, keep_dims=False)
+    inside = place.op("Equal", targets, held, dtype=INT32)
+    known = place.op("LogicalAnd", finite, inside)
+    return place.op("LogicalAnd", place.op("Less", count, k, dtype=INT32), known)
