@@ -21,10 +21,12 @@ _ALWAYS_FINE_BYTES = 1 << 16
 _MOST_STEPS = 1 << 28
 _IMPURE = frozenset(
     {"Placeholder", "PlaceholderWithDefault", "RandomUniform", "RandomUniformInt", "RandomStandardNormal",
-     "TruncatedNormal", "Multinomial", "StatelessRandomUniform", "StatelessMultinomial", "NoOp", "Print", "Assert",
+     "TruncatedNormal", "Multinomial", "NoOp", "Print", "Assert",
      "Enter", "Exit", "Switch", "Merge", "NextIteration", "LoopCond", "While", "StatelessWhile", "If", "StatelessIf",
      "EmptyTensorList"}
 )  # fmt: skip
+# What is a constant without being called one.
+_NUMBERS = frozenset({"StatelessRandomGetAlg"})
 # Objects that others change, and tables: one for each call.
 _IMPURE_PREFIXES = ("TensorList", "TensorArray", "HashTable", "LookupTable")
 
@@ -45,7 +47,9 @@ def fold_constants(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph
     several: dict[str, list[Array]] = {}
     count = 0
     for node in graph.topological_order():
-        if node.name in constants or not node.inputs or node.op in _IMPURE or node.op.startswith(_IMPURE_PREFIXES):
+        if node.name in constants or node.op in _IMPURE or node.op.startswith(_IMPURE_PREFIXES):
+            continue
+        if not node.inputs and node.op not in _NUMBERS:
             continue
         arrays = [_value(edge, constants, several) for edge in node.inputs]
         held = [array for array in arrays if array is not None]
