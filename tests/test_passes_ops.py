@@ -203,3 +203,13 @@ def test_top_k_and_what_has_no_rewrite() -> None:
     )  # fmt: skip
     with pytest.raises(UnsupportedOpError, match=r"lacks 2 ops .* Zeta \(2 nodes, the first 'a/l' in 'a'"):
         check_ops(after)
+
+
+def test_projective_transforms_without_a_fill_value() -> None:
+    shift = np.float32([[1, 0, 1, 0, 1, 0, 0, 0]])
+    got = run(
+        "ImageProjectiveTransformV2", [numbers(1, 3, 4, 2)], {1: shift, 2: np.int32([3, 4])}, dtype=FLOAT,
+        interpolation=b"NEAREST",
+    )  # fmt: skip
+    np.testing.assert_array_equal(got[:, :, :3], numbers(1, 3, 4, 2)[:, :, 1:])
+    np.testing.assert_array_equal(got[:, :, 3], 0)

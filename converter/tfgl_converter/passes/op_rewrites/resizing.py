@@ -1,4 +1,4 @@
-"""Resizing as a product with one matrix of weights for each axis, built here when sizes are known."""
+"""Resizing as a product with one matrix of weights for each axis, built here when sizes are known; warps."""
 
 from __future__ import annotations
 
@@ -182,3 +182,12 @@ def sampling_matrix(
         if abs(total) >= 1000 * np.finfo(np.float32).tiny:
             weights[row] /= total
     return weights
+
+
+@rewrite("ImageProjectiveTransformV2")
+def projective_transform(place: Place) -> Edge:
+    """ImageProjectiveTransformV3 with zeros beyond the edges."""
+    attrs = {"fill_mode": b"CONSTANT", **place.node.attrs}
+    return place.plain(
+        "ImageProjectiveTransformV3", *place.inputs, place.constant(0.0, _REAL), attrs=attrs
+    )

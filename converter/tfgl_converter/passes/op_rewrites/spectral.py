@@ -25,7 +25,7 @@ def real_transform(place: Place) -> Edge | Unfit | None:
 
 @rewrite("IRFFT")
 def inverse_real_transform(place: Place) -> Edge | Unfit | None:
-    """IFFT of the half that is given and of its mirror image: TensorFlow.js knows even lengths and two or three axes."""
+    """IFFT of what is given and of its mirror image: TensorFlow.js knows even lengths and two or three axes."""
     known, length = place.known_shape(0), _length(place)
     if known is None or not known or length is None:
         return Unfit("an input of known rank and a constant fft_length")
