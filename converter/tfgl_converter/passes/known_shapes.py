@@ -148,6 +148,12 @@ def _elements(node: Node, known: KnownShapes) -> Elements | None:
         if plan is None or len(known.of(node.inputs[0]) or ()) != 1:
             return None
         return tuple(parts[0][plan.begin[0] + i * plan.strides[0]] for i in range(plan.counts[0]))
+    if node.op == "GatherV2" and parts[0] is not None and parts[1] is not None and shape is not None:
+        inside = all(-len(parts[0]) <= i < len(parts[0]) for i in parts[1])
+        single = known.of(node.inputs[0])
+        if not inside or single is None or len(single) != 1 or len(shape) > 1 or -1 in parts[1]:
+            return None
+        return tuple(parts[0][i] for i in parts[1])
     if (node.op in _SIZE_ARITHMETIC or node.op == "Prod") and parts[0] is not None:
         return _computed(node, parts, shape)
     return None

@@ -16,8 +16,12 @@ from .clean_nodes import drop_control_inputs, remove_identities, strip_debug_ops
 from .common_subexpressions import merge_common_subexpressions
 from .default_attributes import fill_default_attributes
 from .fold_scales import fold_scales
+from .fold_shapes import fold_shapes
 from .freeze_variables import freeze_variables
+from .fuse_gelu import fuse_gelu
+from .fuse_layer_norm import fuse_layer_norm
 from .fuse_prelu import fuse_prelu
+from .fuse_softmax import fuse_softmax
 from .gate_constants import gate_constants
 from .inline_functions import inline_functions
 from .lower_control_flow import lower_control_flow
@@ -63,9 +67,13 @@ EACH: dict[str, Pass] = {
     "drop_control_inputs": drop_control_inputs,
     "prune": prune,
     "remove_identities": remove_identities,
+    "fuse_gelu": fuse_gelu,
+    "fuse_layer_norm": fuse_layer_norm,
+    "fuse_softmax": fuse_softmax,
     "rewrite_missing_ops": rewrite_missing_ops,
     "sink_transposes": sink_transposes,
     "fold_constants": _shared(fold_constants),
+    "fold_shapes": fold_shapes,
     "simplify": simplify,
     "common_subexpressions": merge_common_subexpressions,
     "normalize_biases": normalize_biases,
@@ -79,7 +87,7 @@ PASSES: dict[str, Pass] = {**WHOLE, **EACH}
 # Without these no model of variables and functions can be written.
 REQUIRED = ("open_signature", "inline_functions", "freeze_variables", "split_cases", "lower_control_flow",
             "default_attributes", "prepare_constants", "gate_constants", "prune")  # fmt: skip
-_CLEANING = ("fold_constants", "simplify", "common_subexpressions", "remove_identities", "prune")
+_CLEANING = ("fold_shapes", "fold_constants", "simplify", "common_subexpressions", "remove_identities", "prune")
 FREEZING = ("open_signature", "inline_functions", "freeze_variables", "split_cases", "lower_control_flow")
 ORDER: tuple[str, ...] = (
     *FREEZING,
@@ -91,6 +99,9 @@ ORDER: tuple[str, ...] = (
     "prune",
     "remove_identities",
     *_CLEANING,
+    "fuse_gelu",
+    "fuse_layer_norm",
+    "fuse_softmax",
     "rewrite_missing_ops",
     "default_attributes",
     *_CLEANING,

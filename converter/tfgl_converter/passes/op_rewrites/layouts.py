@@ -6,7 +6,7 @@ from typing import Any
 
 from tfgl.ir.graph import AttrValue, Edge
 
-from .registry import INT32, Place, Unfit, rewrite
+from .registry import INT32, Place, Results, Unfit, rewrite
 
 _TO_LAST = {"NCHW": (0, 2, 3, 1), "NCDHW": (0, 2, 3, 4, 1)}
 # Attributes with one entry an axis, and with a pair for each.
@@ -18,9 +18,9 @@ def channels_first(place: Place) -> bool:
     return _layout(place) in _TO_LAST
 
 
-@rewrite("Conv2D", "DepthwiseConv2dNative", "AvgPool", "MaxPool", "BiasAdd", "FusedBatchNorm", "FusedBatchNormV2",
-         "FusedBatchNormV3", "DepthToSpace", "Conv3D", "AvgPool3D", "MaxPool3D")  # fmt: skip
-def channels_last(place: Place) -> list[Edge] | Unfit | None:
+@rewrite("Conv2D", "DepthwiseConv2dNative", "AvgPool", "MaxPool", "BiasAdd", "DepthToSpace", "Conv3D", "AvgPool3D",
+         "MaxPool3D")  # fmt: skip
+def channels_last(place: Place) -> Results:
     """The same op with channels last, between two transpositions that neighbours of its kind cancel."""
     if not channels_first(place):
         return None
@@ -43,6 +43,41 @@ def moved(place: Place, op: str) -> list[Edge]:
     back = place.op("Transpose", run, place.integers(*(order.index(axis) for axis in range(len(order)))), Tperm=INT32)
     more = 6 if op.startswith("FusedBatchNorm") else 1
     return [back, *(Edge(run.node, index) for index in range(1, more))]
+
+
+@rewrite("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+def batch_norm(place: Place) -> Results:
+    """In training by the statistics of the batch: TensorFlow.js takes those that are given, and none are."""
+    if place.attr("is_training", True) is False:
+        return channels_last(place)
+    first = channels_first(place)
+    known = place.known_shape(0)
+    if known is None:
+        return Unfit("an input of known rank")
+    channel = 1 if first else len(known) - 1
+    axes = place.integers(*(axis for axis in range(len(known)) if axis != channel))
+    spread = place.integers(-1, *([1] * (len(known) - 2 if first else 0)))
+
+    def along(vector: Edge) -> Edge:
+        return place.op("Reshape", vector, spread, Tshape=INT32) if first else vector
+
+    def mean(x: Edge, keep_dims: bool) -> Edge:
+        return place.op("Mean", x, axes, Tidx=INT32, keep_dims=keep_dims)
+
+    x, scale, offset = place.inputs[:3]
+    average = mean(x, False)
+    difference = place.op("Sub", x, along(average))
+    variance = mean(place.op("Square", difference), False)
+    epsilon = float(place.attr("epsilon", 1e-4))
+    factor = place.op("Mul", place.op("Rsqrt", place.op("AddV2", variance, place.constant(epsilon))), scale)
+    result = place.op("AddV2", place.op("Mul", difference, along(factor)), along(offset))
+    # The reported variance is that of the population: n / (n - 1) of the batch's.
+    count = place.op("Size", x, out_type=INT32)
+    count = place.op("FloorDiv", count, place.op("Size", average, out_type=INT32), dtype=INT32)
+    number = place.cast(count, INT32, place.dtype)
+    less = place.op("Maximum", place.op("Sub", number, place.constant(1)), place.constant(1))
+    population = place.op("Mul", variance, place.op("RealDiv", number, less))
+    return [result, average, population, average, variance, place.op("ZerosLike", average)]
 
 
 @rewrite("Conv2DBackpropInput")

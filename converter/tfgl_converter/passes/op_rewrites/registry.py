@@ -26,7 +26,8 @@ class Unfit(str):
 
 
 # The outputs of the node in order, or what it lacks; None where the node is fine as it is.
-Rule = Callable[["Place"], Edge | Sequence[Edge] | Unfit | None]
+Results = Edge | Sequence[Edge] | Unfit | None
+Rule = Callable[["Place"], Results]
 
 _rules: dict[str, Rule] = {}
 _walked = False
