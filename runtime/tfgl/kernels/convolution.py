@@ -82,7 +82,7 @@ def fused_conv2d(
         channel_axis=-1 if geometry.channels_last else -3,
     )
     if 0 in geometry.out_shape:
-        return empty(x, geometry.out_shape)
+        return zeros(x, geometry.out_shape)
     if geometry.in_channels == 0:
         x, filter = _one_zero_channel(x, filter, geometry)
     if not geometry.channels_last:
@@ -99,21 +99,17 @@ def check_dtypes(x: Tensor, filter: Tensor) -> None:
         )
 
 
-def empty(x: Tensor, shape: Shape) -> Tensor:
-    """A tensor of ``shape`` without elements."""
+def zeros(x: Tensor, shape: Shape) -> Tensor:
+    """Zeros of ``shape`` in the dtype of ``x``."""
     return x.engine.emit("fill", {}, shape, x.dtype, {"fill_value": 0.0 if x.kind == "float" else 0})
 
 
 def _one_zero_channel(x: Tensor, filter: Tensor, geometry: Convolution) -> tuple[Tensor, Tensor]:
     """A convolution over no channels is a sum of nothing; a channel of zeros gives the same."""
-    zero = 0.0 if x.kind == "float" else 0
     where = 3 if geometry.channels_last else 1
     shape = (*x.shape[:where], 1, *x.shape[where + 1 :])
     filter_shape = (*filter.shape[:2], 1, filter.shape[3])
-    return (
-        x.engine.emit("fill", {}, shape, x.dtype, {"fill_value": zero}),
-        x.engine.emit("fill", {}, filter_shape, x.dtype, {"fill_value": zero}),
-    )
+    return zeros(x, shape), zeros(x, filter_shape)
 
 
 def _convolved(x: Tensor, filter: Tensor, geometry: Convolution, after: Epilogue) -> Tensor:

@@ -11,7 +11,7 @@ from ..ir.shapes import Convolution, conv3d_geometry, conv3d_transpose_geometry
 from ..ir.shapes.convolution import Extents, Pad
 from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor
-from .convolution import check_dtypes, empty
+from .convolution import check_dtypes, zeros
 from .epilogue import epilogue
 from .packing import Matrices, packed
 from .tiles import (
@@ -40,10 +40,8 @@ def conv3d(
     """Volumes ``x`` convolved with ``filter`` (depth, height, width, in channels, out channels)."""
     check_dtypes(x, filter)
     geometry = conv3d_geometry(x.shape, filter.shape, strides, pad, dilations=dilations, data_format=data_format)
-    if 0 in geometry.out_shape:
-        return empty(x, geometry.out_shape)
-    if geometry.in_channels == 0:
-        return _zeros(x, geometry.out_shape)
+    if 0 in geometry.out_shape or geometry.in_channels == 0:
+        return zeros(x, geometry.out_shape)
     if not geometry.channels_last:
         x = transposed(x, VOLUMES_TO_CHANNELS_LAST)
     depth_pads = geometry.pads_before[0] + geometry.pads_after[0]
@@ -64,15 +62,10 @@ def conv3d_backprop_input(
     """
     check_dtypes(dy, filter)
     geometry = conv3d_transpose_geometry(dy.shape, filter.shape, tuple(input_shape), strides, pad)
-    if 0 in geometry.in_shape:
-        return empty(dy, geometry.in_shape)
-    if 0 in dy.shape:
-        return _zeros(dy, geometry.in_shape)
+    if 0 in geometry.in_shape or 0 in dy.shape:
+        return zeros(dy, geometry.in_shape)
     return _convolved(dy, filter, last_shape(geometry, of_input=True), geometry, transpose=True)
 
-
-def _zeros(x: Tensor, shape: Shape) -> Tensor:
-    return x.engine.emit("fill", {}, shape, x.dtype, {"fill_value": 0.0 if x.kind == "float" else 0})
 
 
 def _by_planes(x: Tensor, filter: Tensor, geometry: Convolution) -> Tensor:

@@ -6,7 +6,7 @@ from ..ir.shapes import conv2d_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
 from ..registry import kernel
 from ..tensor import Shape, Tensor
-from .convolution import check_dtypes, empty
+from .convolution import check_dtypes, zeros
 from .epilogue import epilogue
 from .packing import Matrices, packed
 from .tiles import (
@@ -85,7 +85,7 @@ def fused_depthwise_conv2d(
         channel_axis=-1 if geometry.channels_last else -3,
     )
     if 0 in geometry.out_shape:
-        return empty(x, geometry.out_shape)
+        return zeros(x, geometry.out_shape)
     if not geometry.channels_last:
         x = transposed(x, TO_CHANNELS_LAST)
     taps = Matrices(filter, geometry.filter_height * geometry.filter_width, channels, channels, 1, (1,), (0,))

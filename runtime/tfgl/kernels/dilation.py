@@ -6,16 +6,15 @@ import math
 
 import numpy as np
 
-from ..errors import InvalidArgumentError
 from ..ir.shapes import Convolution, dilation2d_geometry
 from ..ir.shapes.convolution import Extents, Pad
 from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor
-from .convolution import check_dtypes, empty
+from .convolution import check_dtypes, zeros
 from .elementwise import emit_elementwise
 from .packing import Matrices, packed
 from .tiles import dilation_parameters, in_batches, in_parameters, window_parameters
-from .windows import flat_parameters
+from .windows import check_gradient, flat_parameters
 
 # Numbers that are not above it count for nothing, as in TensorFlow.
 _LOWEST = {"float": "uintBitsToFloat(0xFF7FFFFFu)", "int": "int(0x80000000u)"}
@@ -26,7 +25,7 @@ def dilation2d(x: Tensor, filter: Tensor, *, strides: Extents, pad: Pad, dilatio
     """The largest of ``x`` + ``filter`` (height, width, channels) in each window, channel by channel."""
     geometry = _geometry(x, filter, strides, pad, dilations)
     if 0 in geometry.out_shape:
-        return empty(x, geometry.out_shape)
+        return zeros(x, geometry.out_shape)
     channels = geometry.in_channels
     taps = Matrices(filter, math.prod(geometry.filter_spatial), channels, channels, 1, (1,), (0,))
     weight = packed(taps, pad_rows=False, pad_columns=True)
@@ -46,11 +45,9 @@ def dilation2d_backprop_input(
 ) -> Tensor:
     """The gradient of Dilation2D by ``x``: each window gives its ``dy`` to its first largest element."""
     geometry = _geometry(x, filter, strides, pad, dilations)
-    _check_gradient(dy, geometry)
-    if 0 in geometry.in_shape:
-        return empty(dy, geometry.in_shape)
-    if 0 in geometry.out_shape:
-        return _zeros(dy, geometry.in_shape)
+    check_gradient(dy, geometry)
+    if 0 in geometry.in_shape or 0 in geometry.out_shape:
+        return zeros(dy, geometry.in_shape)
     inputs = {"dy": dy, "winners": _winning_taps(x, filter, geometry)}
     values = flat_parameters(geometry, geometry.in_channels)
     return x.engine.emit("window_gradient", inputs, x.shape, dy.dtype, values, {"TAPS": 1})
@@ -62,9 +59,9 @@ def dilation2d_backprop_filter(
 ) -> Tensor:
     """The gradient of Dilation2D by ``filter``: each window gives its ``dy`` to the place of its largest element."""
     geometry = _geometry(x, filter, strides, pad, dilations)
-    _check_gradient(dy, geometry)
+    check_gradient(dy, geometry)
     if 0 in filter.shape or 0 in geometry.out_shape:
-        return _zeros(dy, filter.shape)
+        return zeros(dy, filter.shape)
     taps, channels = math.prod(geometry.filter_spatial), geometry.in_channels
     windows = (dy.size // channels, channels)
     number = x.engine.tensor(np.arange(taps, dtype=np.int32).reshape(taps, 1, 1))
@@ -80,17 +77,6 @@ def dilation2d_backprop_filter(
 def _geometry(x: Tensor, filter: Tensor, strides: Extents, pad: Pad, dilations: Extents | None) -> Convolution:
     check_dtypes(x, filter)
     return dilation2d_geometry(x.shape, filter.shape, strides, pad, dilations=dilations)
-
-
-def _check_gradient(dy: Tensor, geometry: Convolution) -> None:
-    if dy.shape != geometry.out_shape:
-        raise InvalidArgumentError(
-            f"{dy.engine.node}: dy has shape {list(dy.shape)}, but this dilation gives {list(geometry.out_shape)}"
-        )
-
-
-def _zeros(like: Tensor, shape: Shape) -> Tensor:
-    return like.engine.emit("fill", {}, shape, like.dtype, {"fill_value": 0.0 if like.kind == "float" else 0})
 
 
 def _winning_taps(x: Tensor, filter: Tensor, geometry: Convolution) -> Tensor:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..errors import InvalidArgumentError
 from ..ir.shapes import Convolution, conv2d_geometry, conv3d_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
 from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor
-from .convolution import check_dtypes, empty
+from .convolution import check_dtypes, zeros
 from .elementwise import emit_elementwise
 from .tiles import TO_CHANNELS_LAST, transposed
-from .windows import flat_parameters, windows
+from .windows import check_gradient, flat_parameters, windows
 
 # Elements that the windows of several places of a filter may take at a time.
 _MOST = 1 << 25
@@ -48,9 +47,9 @@ def conv3d_backprop_filter(x: Tensor, dy: Tensor, *, strides: Extents, pad: Pad,
 
 def _of_filter(x: Tensor, dy: Tensor, geometry: Convolution, shape: Shape) -> Tensor:
     check_dtypes(x, dy)
-    _check_gradient(dy, geometry)
+    check_gradient(dy, geometry)
     if 0 in shape or not dy.size:
-        return _zeros(x, shape)
+        return zeros(x, shape)
     if not geometry.channels_last:
         x, dy = transposed(x, TO_CHANNELS_LAST), transposed(dy, TO_CHANNELS_LAST)
     places = dy.size // geometry.out_channels
@@ -86,9 +85,9 @@ def depthwise_conv2d_backprop_filter(
     shape = tuple(filter_shape)
     geometry = _depthwise(x.shape, shape, strides, pad, dilations, dim_rounding_mode)
     check_dtypes(x, dy)
-    _check_gradient(dy, geometry)
+    check_gradient(dy, geometry)
     if 0 in shape or not dy.size:
-        return _zeros(x, shape)
+        return zeros(x, shape)
     channels, multiplier = shape[2:]
     places = dy.size // geometry.out_channels
     results = dy.view((places, channels, multiplier) if multiplier > 1 else (places, channels))
@@ -116,11 +115,9 @@ def depthwise_conv2d_backprop_input(
     shape = tuple(input_shape)
     geometry = _depthwise(shape, filter.shape, strides, pad, dilations, dim_rounding_mode)
     check_dtypes(dy, filter)
-    _check_gradient(dy, geometry)
-    if 0 in shape:
-        return empty(dy, shape)
-    if not dy.size:
-        return _zeros(dy, shape)
+    check_gradient(dy, geometry)
+    if 0 in shape or not dy.size:
+        return zeros(dy, shape)
     values = flat_parameters(geometry, geometry.in_channels) | {"multiplier": filter.shape[3]}
     inputs = {"dy": dy, "filter": filter}
     return dy.engine.emit("window_gradient", inputs, shape, dy.dtype, values, {"FILTER": 1})
@@ -132,17 +129,6 @@ def _depthwise(
     return conv2d_geometry(
         in_shape, filter_shape, strides, pad, dilations=dilations, dim_rounding_mode=rounding, depthwise=True
     )
-
-
-def _check_gradient(dy: Tensor, geometry: Convolution) -> None:
-    if dy.shape != geometry.out_shape:
-        raise InvalidArgumentError(
-            f"{dy.engine.node}: dy has shape {list(dy.shape)}, but this convolution gives {list(geometry.out_shape)}"
-        )
-
-
-def _zeros(like: Tensor, shape: Shape) -> Tensor:
-    return like.engine.emit("fill", {}, shape, like.dtype, {"fill_value": 0.0 if like.kind == "float" else 0})
 
 
 def _run(name: str, inputs: dict[str, Tensor] | dict[str, list[Tensor]], **attrs: object) -> Tensor:

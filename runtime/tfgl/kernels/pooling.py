@@ -7,7 +7,7 @@ from ..ir.shapes import Convolution, pool2d_geometry, pool3d_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
 from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor
-from .convolution import empty
+from .convolution import zeros
 from .tiles import (
     VOLUMES_TO_CHANNELS_FIRST,
     VOLUMES_TO_CHANNELS_LAST,
@@ -74,7 +74,7 @@ def max_pool3d(
 def _pooled(x: Tensor, geometry: Convolution, defines: dict[str, object]) -> Tensor:
     check_numbers(x)
     if 0 in geometry.out_shape:
-        return empty(x, geometry.out_shape)
+        return zeros(x, geometry.out_shape)
     # As TensorFlow.js has it, and its specs demand, whatever strides and padding.
     if set(geometry.filter_spatial) == {1} and geometry.in_shape == geometry.out_shape:
         return x.view(x.shape)
@@ -108,7 +108,7 @@ def max_pool_with_argmax(
     check_numbers(x)
     geometry = pool2d_geometry(x.shape, filter_size, strides, pad)
     if 0 in geometry.out_shape:
-        return [empty(x, geometry.out_shape), x.engine.emit("fill", {}, geometry.out_shape, "int32")]
+        return [zeros(x, geometry.out_shape), x.engine.emit("fill", {}, geometry.out_shape, "int32")]
     in_batch = winners(x, geometry, whole_batch=True)
     largest = run_kernel("GatherV2", {"x": x.view((x.size,)), "indices": in_batch}, {"axis": 0})
     assert isinstance(largest, Tensor)

@@ -9,9 +9,9 @@ from ..ir.shapes import Convolution, pool2d_geometry, pool3d_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
 from ..registry import kernel
 from ..tensor import Tensor
-from .convolution import empty
+from .convolution import zeros
 from .pooling import check_numbers, winners
-from .windows import flat_parameters
+from .windows import check_gradient, flat_parameters
 
 
 @kernel("AvgPoolGrad")
@@ -76,14 +76,9 @@ def _gradient(dy: Tensor, x: Tensor, geometry: Convolution, *, largest: bool, di
     check_numbers(x)
     if dy.dtype != "float32":
         raise InvalidArgumentError(f"{dy.engine.node}: dy must be float32, got {dy.dtype}")
-    if dy.shape != geometry.out_shape:
-        raise InvalidArgumentError(
-            f"{dy.engine.node}: dy has shape {list(dy.shape)}, but this pool gives {list(geometry.out_shape)}"
-        )
-    if 0 in x.shape:
-        return empty(dy, x.shape)
-    if not dy.size:
-        return dy.engine.emit("fill", {}, x.shape, "float32", {"fill_value": 0.0})
+    check_gradient(dy, geometry)
+    if 0 in x.shape or not dy.size:
+        return zeros(dy, x.shape)
     inputs = {"dy": dy}
     if largest:
         inputs["winners"] = winners(x, geometry)

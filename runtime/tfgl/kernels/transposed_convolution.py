@@ -8,7 +8,7 @@ from ..ir.shapes import conv2d_geometry, conv2d_transpose_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
 from ..registry import kernel
 from ..tensor import Shape, Tensor
-from .convolution import check_dtypes, empty
+from .convolution import check_dtypes, zeros
 from .epilogue import epilogue
 from .packing import Matrices, packed
 from .tiles import (
@@ -49,12 +49,8 @@ def conv2d_backprop_input(
         data_format=data_format,
         dilations=dilations,
     )
-    if 0 in geometry.in_shape:
-        return empty(dy, geometry.in_shape)
-    if 0 in dy.shape:
-        return dy.engine.emit(
-            "fill", {}, geometry.in_shape, dy.dtype, {"fill_value": 0.0 if dy.kind == "float" else 0}
-        )
+    if 0 in geometry.in_shape or 0 in dy.shape:
+        return zeros(dy, geometry.in_shape)
     height, width, out_channels, in_channels = filter.shape
     # Each tap's matrix turned over, from the channels of dy to those of the result.
     taps = Matrices(filter, in_channels, out_channels, 1, in_channels, (height * width,), (in_channels * out_channels,))

@@ -6,6 +6,7 @@ import math
 
 from tfgl_shaders.assembly import ParameterValue
 
+from ..errors import InvalidArgumentError
 from ..ir.shapes import Convolution
 from ..tensor import Shape, Tensor
 
@@ -48,6 +49,14 @@ def flat_parameters(geometry: Convolution, channels: int) -> dict[str, Parameter
 
 def _three(extents: Shape, filler: int) -> Shape:
     return (filler,) * (3 - len(extents)) + extents
+
+
+def check_gradient(dy: Tensor, geometry: Convolution) -> None:
+    """Raise InvalidArgumentError unless ``dy`` has the shape of the result."""
+    if dy.shape != geometry.out_shape:
+        raise InvalidArgumentError(
+            f"{dy.engine.node}: dy has shape {list(dy.shape)}, but the forward kernel gives {list(geometry.out_shape)}"
+        )
 
 
 def windows(x: Tensor, geometry: Convolution, first: int, taps: int) -> Tensor:
