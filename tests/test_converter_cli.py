@@ -102,6 +102,10 @@ def test_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFi
          "Unsupported input_format - output_format pair: keras - keras; keras converts to tfjs_layers_model or tfjs_g"),
         (["--input_format=keras", "--signature_name=s", ".", "out"], "signature_name serves tf_saved_model and tf_hub"),
         (["--input_format=tf_frozen_model", ".", "out"], "needs output_node_names"),
+        (["--quantize_uint8", "--quantize_float16=", ".", "out"], "quantize_float16 and quantize_uint8 are both asked"),
+        (["--passes=prune,gone", ".", "out"], "there is no pass 'gone'; passes are open_signature"),
+        (["--passes=prune", "--input_format=keras", ".", "out"], "passes serves output_format tfjs_graph_model"),
+        (["--metadata=a:gone.json", ".", "out"], "metadata 'a': there is no file 'gone.json'"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_wrong_usage(
@@ -194,6 +198,29 @@ def test_quantisation(words: list[str], stored: set[str], tmp_path: Path, capsys
     found = {entry.get("quantization", {}).get("dtype") for entry in entries}  # type: ignore[attr-defined]
     assert found == stored
     assert "largest error" in capsys.readouterr().out
+
+
+@needs_zoo
+def test_a_model_of_another_format_is_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, found in (
+        (["--input_format=tf_saved_model", str(H5)], "keras"),
+        (["--input_format=keras", str(SAVED_MODEL)], "tf_saved_model"),
+        (["--input_format=tfjs_layers_model", str(ZOO / "sm_conv" / "tfjs" / "graph")], "tfjs_graph_model"),
+        (["--input_format=tf_frozen_model", "--output_node_names=y", str(H5)], "keras"),
+    ):
+        assert main([*words, str(tmp_path / "web")]) == 1
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and f"--input_format={found}" in err
+    assert not list(tmp_path.iterdir())
+
+
+@needs_zoo
+def test_keras_outputs_by_name(tmp_path: Path) -> None:
+    words = ["--quiet", "--use_structured_outputs_names", "--input_format=keras", "--output_format=tfjs_graph_model"]
+    assert main([*words, str(H5), str(tmp_path / "web")]) == 0
+    model = json.loads((tmp_path / "web" / "model.json").read_text())
+    assert model["userDefinedMetadata"] == {"structuredOutputKeys": ["cls"]}
+    assert list(model["signature"]["outputs"]) == ["cls"]
 
 
 @needs_zoo

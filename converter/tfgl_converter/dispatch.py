@@ -11,18 +11,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfgl.errors import InvalidArgumentError
+from tfgl.errors import InvalidArgumentError, ModelFormatError, UnsupportedOpError
 from tfgl.io import ModelArtifacts, read_artifacts, save_artifacts
 from tfgl.io import quantization_by_name as _quantization_by_name
 
 from .custom_objects import needs_keras, trusted_objects
+from .detection import detect_format
 from .formats.source_model import SourceModel
 from .graph_conversion import GraphChoices, convert_source_graph
 from .options import Options, check_options, output_format_of
-from .passes import PassRecord
+from .passes import PassRecord, chosen_passes
 from .read_back import Contents, TensorSpec, check_graph, contents_of_layers, read_back
 from .record import record_bytes
 from .weight_report import WeightReport, weight_report
+
+# Formats whose readers take the other one, too.
+_READ_AS = {"keras_keras": "keras", "keras_saved_model": "tf_saved_model"}
 
 
 @dataclass
@@ -80,7 +84,15 @@ def convert(
     output = Path(os.fspath(output_path))
     done = Conversion(output, chosen.input_format, target)
     metadata = read_metadata(chosen.metadata)
-    _DISPATCH[chosen.input_format, target](_Job(input_path, output, chosen, done, metadata, progress))
+    try:
+        _DISPATCH[chosen.input_format, target](_Job(input_path, output, chosen, done, metadata, progress))
+    except UnsupportedOpError:
+        raise
+    except ModelFormatError as error:
+        found, _ = detect_format(os.fspath(input_path))
+        if found is None or _READ_AS.get(found, found) == _READ_AS.get(chosen.input_format, chosen.input_format):
+            raise
+        raise ModelFormatError(f"{error}; the file looks like --input_format={found}") from error
     return done
 
 
@@ -100,6 +112,8 @@ def checked_request(
         raise InvalidArgumentError(f"convert: {error}") from None
     target = output_format_of(chosen.input_format, chosen.output_format)
     check_options(chosen, target)
+    chosen_passes(chosen.passes)
+    read_metadata(chosen.metadata)
     source, output = Path(os.fspath(input_path)), Path(os.fspath(output_path))
     if chosen.input_format != "tf_hub" and not source.exists():
         raise InvalidArgumentError(f"there is no {str(source)!r}; expected a model to convert")

@@ -66,8 +66,8 @@ def convert_source_graph(
     choices = choices or GraphChoices()
     if choices.structured_outputs and source.structured_outputs is None:
         raise InvalidArgumentError(
-            f"{source.origin}: use_structured_outputs_names needs a model that returns a flat dictionary; "
-            f"signature {source.signature_key!r} does not"
+            f"{source.origin}: use_structured_outputs_names needs a model that returns a flat dictionary, whose keys "
+            "are in the file; a graph without signatures has none"
         )
     order = chosen_passes(choices.passes)
     warnings = list(dict.fromkeys(source.warnings))

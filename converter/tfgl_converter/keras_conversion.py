@@ -18,9 +18,7 @@ from .writers.layers_model import LayersModel, layers_model_of
 from .writers.whole_file import whole_file
 
 
-def read_keras(
-    source: str | os.PathLike[str], input_format: str, tags: Sequence[str] | None = None
-) -> KerasModel:
+def read_keras(source: str | os.PathLike[str], input_format: str, tags: Sequence[str] | None = None) -> KerasModel:
     """The Keras model at ``source``: HDF5 for ``keras``, a .keras file for ``keras_keras``, a SavedModel of Keras 2
     for ``keras_saved_model`` (of the graph with just these ``tags``, by default serve), else a layers model.
 
@@ -66,7 +64,11 @@ def read_keras_graph(
     with custom_layers(layer_handlers(custom_objects or {})):
         graph = build_model(model, warn=told.append, loops=True).graph
     version = f"keras v{model.keras_version}" if model.keras_version else ""
-    return SourceModel(graph, model.source, tensorflow_version=version, warnings=tuple(told))
+    # Keras' own export names the outputs of a model by its layers, as the graph's signature does.
+    outputs = tuple(sorted(graph.signature.outputs))
+    return SourceModel(
+        graph, model.source, structured_outputs=outputs, tensorflow_version=version, warnings=tuple(told)
+    )
 
 
 def read_as_layers_model(

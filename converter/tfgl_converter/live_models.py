@@ -81,10 +81,7 @@ def convert_keras_model_to_graph_model(
     """
     chosen = options_from(options)
     with tempfile.TemporaryDirectory(prefix="tfgl-") as folder:
-        structured = chosen.get("use_structured_outputs_names", False)
         try:
-            if structured:
-                raise ModelFormatError("names of structured outputs are those of the exported function")
             path, input_format = _saved(keras_model, Path(folder))
             with _called("the model", path):
                 return convert(path, output_dir, input_format=input_format, output_format="tfjs_graph_model", **chosen)

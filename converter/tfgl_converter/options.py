@@ -112,6 +112,11 @@ def check_options(options: Options, target: str) -> None:
         for name in ("weight_shard_size_bytes", "quantization", "metadata"):
             if getattr(options, name) != getattr(Options(), name):
                 raise InvalidArgumentError(f"{name} serves TensorFlow.js models, not output_format {target}")
+    everything = [f"quantize_{dtype}" for dtype, wanted in options.quantization.items() if wanted is True]
+    if len(everything) > 1:
+        raise InvalidArgumentError(f"{' and '.join(everything)} are both asked for all weights; choose one")
+    if options.passes is not None and target != "tfjs_graph_model":
+        raise InvalidArgumentError(f"passes serves output_format tfjs_graph_model, not {target}")
     if options.split_weights_by_layer and target != "tfjs_layers_model":
         raise InvalidArgumentError(f"split_weights_by_layer serves output_format tfjs_layers_model, not {target}")
     if source == "tf_frozen_model" and not options.output_node_names:
