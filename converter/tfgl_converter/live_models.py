@@ -168,8 +168,8 @@ def write_keras_saved_model(model: KerasModel, target: Path) -> None:
     """
     if _imported("tensorflow") is None:
         raise InvalidArgumentError(
-            "a Keras SavedModel is written by TensorFlow alone, which is not installed: install it, or convert to "
-            "keras_keras or keras and call model.export in Keras"
+            "a Keras SavedModel is written by TensorFlow alone, which is not installed: pip install tensorflow, or "
+            "convert to keras_keras or keras and call model.export in Keras"
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidArgumentError(f"{target} is there already; a SavedModel needs a new folder")
@@ -323,7 +323,7 @@ def _loaded(artifacts: ModelArtifacts, with_weights: bool, own_scope: bool) -> A
         if with_weights:
             return _from_file(model, Path(folder), keras)
         assert model.config is not None
-        respelt = (for_keras_2 if _is_keras_2(keras) else for_keras_3)(model.config, model.source)
+        respelt = (for_keras_2 if _is_keras_2(keras) else for_keras_3)(model.config, model.source, model.keras_version)
         return keras.models.model_from_json(json.dumps(respelt))
 
 

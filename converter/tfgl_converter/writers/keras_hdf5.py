@@ -37,7 +37,7 @@ def write_keras_hdf5(
             f"{model.source} holds weights without a model, and a Keras file needs both; give the whole model"
         )
     refuse_custom_layers(model, custom_objects)
-    config = for_keras_2(model.config, model.source)
+    config = for_keras_2(model.config, model.source, model.keras_version)
     version = model.keras_version
     if version is None or not version.startswith("2"):
         version = _UNKNOWN_VERSION

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfgl.errors import ModelFormatError
+from tfgl.keras.configuration import Dialect, dialect_of
 from tfgl.keras.files.model import MODEL_CLASSES, Config, is_model, layer_name
 from tfgl.keras.files.normalization import shift_model_calls
 
@@ -37,23 +38,45 @@ _OF_RNN = frozenset(("name", "trainable", "dtype", "batch_input_shape", "cell", 
     "return_state",
     "go_backwards",
 }
+# What Keras 2 writes and Keras 3 refuses, though it says nothing: with it left out, both read the file.
+_SAYS_NOTHING: Mapping[str, Config] = {
+    **{kind: {"time_major": False, "input_dim": None, "input_length": None} for kind in _RECURRENT},
+    "Embedding": {"input_length": None},
+    **{kind: {"groups": 1} for kind in ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")},
+    "Conv2DTranspose": {"groups": 1},
+    "InputLayer": {"ragged": False},
+}
+# The same, where no value matters: these layers have no such kernel, and results are the same either way.
+_MATTERS_NOT: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(_RECURRENT | _CELLS, frozenset(("implementation",))),
+    **dict.fromkeys(
+        ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+        frozenset(("kernel_initializer", "kernel_regularizer", "kernel_constraint")),
+    ),
+}
 _LISTS = {"initializer": "keras.initializers", "regularizer": "keras.regularizers", "constraint": "keras.constraints"}
 
 
-def for_keras_2(config: Config, where: str) -> Config:
-    """``config`` as a Keras 2 HDF5 file holds it.
+def for_keras_2(config: Config, where: str, version: str | None = None) -> Config:
+    """``config`` as a Keras 2 HDF5 file holds it; ``version`` is the Keras or TensorFlow.js that wrote it.
+
+    Raises ModelFormatError for what Keras 2 would compute otherwise or cannot be told.
 
     >>> layer = {"class_name": "LSTM", "config": {"name": "l", "seed": None}}
     >>> for_keras_2({"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}, "m")["config"]["layers"]
     [{'class_name': 'LSTM', 'config': {'name': 'l'}}]
     """
     result = copy.deepcopy(config)
+    dialect = dialect_of(config, version)
     _respell(result, _NOT_IN_KERAS_2, where)
+    for layer in _all_layers(result):
+        _check_dialect(layer, dialect, "Keras 2", where)
+        _as_both_read(layer)
     return result
 
 
-def for_keras_3(config: Config, where: str) -> Config:
-    """``config`` as Keras 3's ``config.json`` holds it.
+def for_keras_3(config: Config, where: str, version: str | None = None) -> Config:
+    """``config`` as Keras 3's ``config.json`` holds it; ``version`` is the Keras or TensorFlow.js that wrote it.
 
     Raises ModelFormatError for what Keras 3 would compute otherwise or cannot be told.
 
@@ -63,9 +86,55 @@ def for_keras_3(config: Config, where: str) -> Config:
     ['InputLayer', 'Dense']
     """
     result = copy.deepcopy(config)
+    dialect = dialect_of(config, version)
     _respell(result, _NOT_IN_KERAS_3, where)
+    for layer in _all_layers(result):
+        _check_dialect(layer, dialect, "Keras 3", where)
     _as_keras_3(result, where)
     return result
+
+
+def _all_layers(layer: Config) -> Iterator[Config]:
+    """A layer and all that it holds."""
+    yield layer
+    for key, value in layer["config"].items():
+        for one in _held_layers(key, value):
+            yield from _all_layers(one)
+
+
+def _check_dialect(layer: Config, dialect: Dialect, target: str, where: str) -> None:
+    """Raise ModelFormatError for what ``target`` would compute otherwise than the writer of the model did."""
+    kind, members = str(layer["class_name"]), layer["config"]
+    place = f"{where}: layer {layer_name(layer)!r} ({kind})"
+    activations = [members.get(key) for key in ("activation", "recurrent_activation")]
+    if "hard_sigmoid" in activations and (dialect == "keras 3") != (target == "Keras 3"):
+        instead = "write Keras HDF5 instead" if target == "Keras 3" else "write .keras instead"
+        raise ModelFormatError(f"{place} uses hard_sigmoid, which {target} computes with another slope; {instead}")
+    if "gelu_new" in activations:
+        raise ModelFormatError(f"{place} uses gelu_new, which Keras has under no name; convert to a graph model")
+    if dialect == "tfjs" and kind == "UpSampling2D" and members.get("interpolation") == "bilinear":
+        raise ModelFormatError(
+            f"{place} interpolates between the corners of pixels, as TensorFlow.js does, and Keras between their "
+            "centres; convert to a graph model"
+        )
+
+
+def _as_both_read(layer: Config) -> None:
+    """Leave out what only Keras 2 reads; state inputs, and the modules of inner layers, for which Keras 3 asks."""
+    kind, members = str(layer["class_name"]), layer["config"]
+    first = members["layers"][0] if kind == "Sequential" and members.get("layers") else None
+    if first is not None and first["class_name"] != "InputLayer" and first["config"].get("batch_input_shape"):
+        _state_input(layer)
+    for key, value in _SAYS_NOTHING.get(kind, {}).items():
+        if key in members and members[key] == value and type(members[key]) is type(value):
+            del members[key]
+    for key in _MATTERS_NOT.get(kind, ()):
+        members.pop(key, None)
+    for key, value in members.items():
+        for one in _held_layers(key, value) if key != "layers" else []:
+            if not is_model(one):
+                one.setdefault("module", "keras.layers")
+                one.setdefault("registered_name", None)
 
 
 def _respell(layer: Config, foreign: Mapping[str, frozenset[str]], where: str) -> None:
@@ -84,6 +153,8 @@ def _respell(layer: Config, foreign: Mapping[str, frozenset[str]], where: str) -
             members.setdefault(key, None)
     if kind == "RNN":
         layer["config"] = members = {key: value for key, value in members.items() if key in _OF_RNN}
+    if kind == "Reshape" and isinstance(members.get("target_shape"), list):
+        members["target_shape"] = [-1 if size is None else size for size in members["target_shape"]]
     for key, value in members.items():
         if isinstance(value, dict) and value.get("class_name") in _INITIALIZERS:
             value["class_name"] = _INITIALIZERS[value["class_name"]]
@@ -105,10 +176,6 @@ def _held_layers(key: str, value: Any) -> list[Config]:
 def _as_keras_3(layer: Config, where: str) -> None:
     kind, members = str(layer["class_name"]), layer["config"]
     place = f"{where}: layer {layer_name(layer)!r} ({kind})"
-    if "hard_sigmoid" in (members.get("activation"), members.get("recurrent_activation")):
-        raise ModelFormatError(
-            f"{place} uses hard_sigmoid, which Keras 3 computes with another slope; write Keras HDF5 instead"
-        )
     if kind in ("ThresholdedReLU", "LocallyConnected1D", "LocallyConnected2D"):
         raise ModelFormatError(f"{place}: Keras 3 has no such layer; write Keras HDF5 instead")
     axis = members.get("axis")
@@ -176,21 +243,26 @@ def _model_as_keras_3(model: Config, where: str) -> None:
     first = layers[0] if layers else None
     if first is None or first["class_name"] == "InputLayer" or is_model(first):
         return
-    shape = first["config"].get("batch_input_shape")
-    if shape is None:
+    if first["config"].get("batch_input_shape") is None:
         raise ModelFormatError(
             f"{where}: the model {layer_name(model)!r} does not say the shape of its input; save it after it was built"
         )
-    dtype = first["config"].get("dtype", "float32")
-    members["layers"] = [
+    _state_input(model)
+
+
+def _state_input(model: Config) -> None:
+    """An input layer before the first layer of a Sequential model that states the shape of its input itself."""
+    layers = model["config"]["layers"]
+    first = layers[0]["config"]
+    layers.insert(
+        0,
         {
             "class_name": "InputLayer",
             "config": {
-                "batch_input_shape": shape,
-                "dtype": dtype if isinstance(dtype, str) else "float32",
+                "batch_input_shape": first["batch_input_shape"],
+                "dtype": first["dtype"] if isinstance(first.get("dtype"), str) else "float32",
                 "sparse": False,
-                "name": f"{layer_name(first)}_input",
+                "name": f"{layer_name(layers[0])}_input",
             },
         },
-        *layers,
-    ]
+    )

@@ -36,7 +36,7 @@ def write_keras_v3(model: KerasModel, target: str | os.PathLike[str], *, custom_
             f"{model.source} holds weights without a model, and a .keras file needs both; give the whole model"
         )
     refuse_custom_layers(model, custom_objects)
-    config = for_keras_3(model.config, model.source)
+    config = for_keras_3(model.config, model.source, model.keras_version)
     version = model.keras_version
     if version is None or not version.startswith("3"):
         version = _UNKNOWN_VERSION
