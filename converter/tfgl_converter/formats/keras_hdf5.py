@@ -11,6 +11,9 @@ from tfgl.keras.files.normalization import normalized, parse_config
 
 from .hdf5_file import Hdf5File
 
+# Where the Keras files that are written here keep the userDefinedMetadata of a layers model.
+METADATA = "user_defined_metadata"
+
 
 def read_keras_hdf5(path: str | os.PathLike[str]) -> KerasModel:
     """The model of a ``.h5`` file; its weights are read when they are asked for.
@@ -48,6 +51,7 @@ def _whole_model(file: Hdf5File) -> KerasModel:
         if value is not None:
             topology[name] = value
     topology["model_config"] = parse_config(text, f"{where}, 'model_config'")
+    metadata = file.text("", METADATA)
     training = file.text("", "training_config")
     if training is not None:
         topology["training_config"] = parse_config(training, f"{where}, 'training_config'")
@@ -61,6 +65,7 @@ def _whole_model(file: Hdf5File) -> KerasModel:
         keras_version=topology.get("keras_version"),
         backend=topology.get("backend"),
         optimizer_weights=_optimizer(file),
+        user_defined_metadata=None if metadata is None else parse_config(metadata, f"{where}, {METADATA!r}"),
     )
 
 

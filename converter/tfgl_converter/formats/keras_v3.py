@@ -19,7 +19,7 @@ from tfgl.keras.files.model import Config, KerasModel, KerasWeight
 from tfgl.keras.files.normalization import normalized, parse_config
 
 from .hdf5_file import Hdf5File
-from .keras_hdf5 import group_names
+from .keras_hdf5 import METADATA, group_names
 
 _MAX_JSON_BYTES = 256 << 20
 _MAX_WEIGHT_BYTES = 64 << 30
@@ -45,6 +45,7 @@ def read_keras_v3(path: str | os.PathLike[str]) -> KerasModel:
         config_json = parse_config(_text(archive, entries, "config.json", where), f"{where}, config.json")
         metadata = parse_config(_text(archive, entries, "metadata.json", where), f"{where}, metadata.json")
         weights = _weights_stream(archive, entries, where)
+    user_metadata = metadata.get(METADATA)
     version = metadata.get("keras_version")
     version = version if isinstance(version, str) else None
     config = normalized(config_json, f"{where}, config.json")
@@ -70,6 +71,7 @@ def read_keras_v3(path: str | os.PathLike[str]) -> KerasModel:
         keras_version=version,
         backend=None,
         optimizer_weights=optimizer,
+        user_defined_metadata=user_metadata if isinstance(user_metadata, dict) else None,
     )
 
 

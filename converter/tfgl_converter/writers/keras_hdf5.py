@@ -15,8 +15,10 @@ from tfgl.keras.files.model import Config, KerasModel, KerasWeight, layer_name, 
 from tfgl.keras.files.variables import is_trained, layers_model_variable, variable_names
 
 from ..formats.keras_classes import refuse_custom_layers
+from ..formats.keras_hdf5 import METADATA
 from .dataset import write_dataset
 from .keras_spelling import for_keras_2
+from .keras_training import training_for_keras_2
 from .whole_file import whole_file
 
 # HDF5 keeps attributes in headers of 64 KiB; Keras splits longer lists of names.
@@ -48,9 +50,12 @@ def write_keras_hdf5(
             "model_config": _json(config, model),
         }.items():
             file.attrs[name] = text
-        training = _training_config(model)
+        training = training_for_keras_2(model)
         if training is not None:
-            file.attrs["training_config"] = training
+            file.attrs["training_config"] = _json(training, model)
+        if model.user_defined_metadata is not None:
+            # Keras has no place for it, and passes over what it does not know.
+            file.attrs[METADATA] = _json(model.user_defined_metadata, model)
         group = file.create_group("model_weights")
         group.attrs["backend"], group.attrs["keras_version"] = "tensorflow", version
         layers = _layers_with_groups(config)
@@ -113,14 +118,6 @@ def _write_names(group: h5py.Group, attribute: str, names: Sequence[str]) -> Non
         return
     for number, start in enumerate(range(0, len(encoded), count)):
         group.attrs[f"{attribute}{number}"] = np.array(encoded[start : start + count], dtype=f"S{width}")
-
-
-def _training_config(model: KerasModel) -> str | None:
-    """That of a Keras file; TensorFlow.js spells optimizers in a way that Keras cannot read."""
-    training = model.training_config
-    if training is None or not str(model.keras_version or "").startswith("2"):
-        return None
-    return _json(training, model)
 
 
 def _json(value: Any, model: KerasModel) -> str:

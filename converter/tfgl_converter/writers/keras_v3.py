@@ -16,8 +16,10 @@ from tfgl.keras.files.model import Config, KerasModel, LayerPath, inner_layer, i
 from tfgl.keras.files.variables import numbered, snake_case, stored_paths
 
 from ..formats.keras_classes import refuse_custom_layers
+from ..formats.keras_hdf5 import METADATA
 from .dataset import write_dataset
 from .keras_spelling import for_keras_3
+from .keras_training import training_for_keras_3
 from .whole_file import whole_file
 
 _UNKNOWN_VERSION = "3.0.0"
@@ -40,7 +42,13 @@ def write_keras_v3(model: KerasModel, target: str | os.PathLike[str], *, custom_
     version = model.keras_version
     if version is None or not version.startswith("3"):
         version = _UNKNOWN_VERSION
-    metadata = {"keras_version": version, "date_saved": "1980-01-01@00:00:00"}
+    compiled = training_for_keras_3(model)
+    if compiled is not None:
+        config["compile_config"] = compiled
+    metadata: Config = {"keras_version": version, "date_saved": "1980-01-01@00:00:00"}
+    if model.user_defined_metadata is not None:
+        # Keras has no place for it, and passes over what it does not know.
+        metadata[METADATA] = model.user_defined_metadata
     with whole_file(target) as path, tempfile.TemporaryDirectory(prefix=".tfgl-", dir=path.parent) as folder:
         weights = os.path.join(folder, "model.weights.h5")
         with h5py.File(weights, "w") as file:
