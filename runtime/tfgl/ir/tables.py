@@ -58,7 +58,7 @@ class Table(Opaque):
                 f"{self.name} holds values of shape {list(self.value_shape)}, got shape {list(shape)}"
             )
         self.value_shape = shape
-        rows = values.reshape(keys.size, *shape).astype(NUMPY[self.value_dtype], copy=False)
+        rows = values.reshape((keys.size, *shape)).astype(NUMPY[self.value_dtype], copy=False)
         held = list(self._values) if self._places else []
         for key, row in zip(_scalars(keys), rows, strict=True):
             place = self._places.get(key)
@@ -93,7 +93,7 @@ class Table(Opaque):
         known = places >= 0
         if known.any():
             found[known] = self._values[places[known]]
-        return found.reshape(*keys.shape, *shape)
+        return found.reshape((*keys.shape, *shape))
 
     def _check(self, what: str, array: Array, dtype: DType) -> None:
         if dtype_of(array) != dtype:
