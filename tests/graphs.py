@@ -30,9 +30,14 @@ def graph(*nodes: Node, outputs: Mapping[str, str] | None = None, **constants: A
     named = {item.name: item for item in (*consts, *nodes)}
     made = Graph(named, constants=values)
     ends = outputs if outputs is not None else {name: name for name in made.outputs}
-    inputs = {item.name: TensorInfo(f"{item.name}:0", FLOAT) for item in made.placeholders}
+    inputs = {item.name: TensorInfo(f"{item.name}:0", _dtype(item)) for item in made.placeholders}
     infos = {key: TensorInfo(f"{Edge.parse(name).node}:{Edge.parse(name).index}", FLOAT) for key, name in ends.items()}
     return made.replace(signature=Signature(inputs, infos))
+
+
+def _dtype(placeholder: Node) -> DataType:
+    dtype = placeholder.attrs.get("dtype")
+    return dtype if isinstance(dtype, DataType) else FLOAT
 
 
 def function(

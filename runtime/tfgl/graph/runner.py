@@ -229,6 +229,8 @@ class GraphRunner:
         self.dispose_intermediate_tensors()
         kept, results = self._plain().run_kept(feeds, fetches)
         for edge, tensor in kept.items():
+            if edge.node not in self._source_graph.nodes:
+                continue  # what was made of several nodes at load
             self._kept.setdefault(edge.node, []).append(tensor)
         return results
 
