@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import zipfile
@@ -15,6 +16,7 @@ import pytest
 from tfgl.errors import ModelFormatError
 from tfgl.keras.files.layers_model import read_tfjs_layers
 from tfgl.keras.files.normalization import normalized
+from tfgl.keras.files.variables import snake_case, stored_paths
 from tfgl_converter.formats.keras_classes import refuse_custom_layers
 from tfgl_converter.formats.keras_hdf5 import read_keras_hdf5
 from tfgl_converter.formats.keras_v3 import read_keras_v3
@@ -251,3 +253,43 @@ def test_zoo_of_keras_3_reads_alike_from_all_its_files(name: str) -> None:
         for path, own in first.items():
             for variable, value in own.items():
                 np.testing.assert_array_equal(np.asarray(value), np.asarray(other[path][variable]))
+
+
+def test_where_keras_3_keeps_the_weights_of_attention() -> None:
+    grouped = {"class_name": "GroupQueryAttention", "config": {"use_bias": False}}
+    assert stored_paths(grouped) == [
+        (f"_{part}_dense/vars/0", name)
+        for part, name in {
+            "query": "query/kernel", "key": "key/kernel", "value": "value/kernel", "output": "attention_output/kernel",
+        }.items()
+    ]  # fmt: skip
+    # The class has another name inside of Keras, which is the one in files.
+    assert snake_case("GroupQueryAttention") == "grouped_query_attention"
+    both = {"class_name": "Attention", "config": {"use_scale": True, "score_mode": "concat"}}
+    assert stored_paths(both) == [("vars/0", "scale"), ("vars/1", "concat_score_weight")]
+    assert stored_paths({"class_name": "AdditiveAttention", "config": {}}) == [("vars/0", "scale")]
+
+
+def test_a_configuration_in_shape_stays_as_it_is() -> None:
+    """A layers model holds what was brought into shape when it was written, operations and nested models too."""
+
+    def tensor(name: str) -> dict[str, Any]:
+        return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
+
+    def layer(kind: str, name: str, module: str, *args: Any) -> dict[str, Any]:
+        nodes = [{"args": list(args), "kwargs": {}}] if args else []
+        return {"class_name": kind, "module": module, "config": {"name": name}, "name": name, "inbound_nodes": nodes}
+
+    def model(name: str, *layers: dict[str, Any]) -> dict[str, Any]:
+        ends = {"input_layers": [[f"{name}_in", 0, 0]], "output_layers": [[layers[-1]["name"], 0, 0]]}
+        entries = [layer("InputLayer", f"{name}_in", "keras.layers"), *layers]
+        return {"class_name": "Functional", "config": {"name": name, "layers": entries, **ends}, "name": name}
+
+    inner = model("inner", layer("NotEqual", "differs", "keras.src.ops.numpy", tensor("inner_in"), 0))
+    inner["inbound_nodes"] = [{"args": [tensor("outer_in")], "kwargs": {}}]
+    outer = model("outer", inner, layer("Any", "any", "keras.src.ops.numpy", tensor("inner")))
+    once = normalized(outer, "here")
+    assert once["config"]["layers"][1]["config"]["layers"][1]["inbound_nodes"] == [
+        {"args": [["inner_in", 0, 0], 0], "kwargs": {}}
+    ]
+    assert normalized(copy.deepcopy(once), "here") == once

@@ -202,7 +202,7 @@ class _PathReader:
     def _leaf(self, layer: Config, place: str, path: LayerPath) -> None:
         expected = stored_paths(layer)
         if expected is not None:
-            found = [(f"{place}/{inside}", variable) for inside, variable in expected]
+            found = [(f"{place}/{_plain(inside)}", variable) for inside, variable in expected]
             missing = [name for name, _ in found if name not in self._files]
             if missing:
                 raise ModelFormatError(

@@ -138,7 +138,8 @@ def _layer(value: Config, kind: str, config: Config, where: str) -> Config:
         if key in _STRUCTURE or key in ("class_name", "config"):
             continue
         if key == "inbound_nodes":
-            nodes = _nodes(one, kind, is_operation, where)
+            # What was brought into shape before, and written, is an Operation already.
+            nodes = _nodes(one, kind, is_operation or kind == "Operation", where)
             if is_operation and kind in _MERGES and all(isinstance(node, list) and len(node) == 2 for node in nodes):
                 result = {"class_name": kind, "config": members}
             result[key] = nodes
@@ -163,7 +164,9 @@ def _model(kind: str, raw: Config, members: Config, where: str) -> Config:
     for layer in layers:
         layer.setdefault("name", layer_name(layer))
         layer.setdefault("inbound_nodes", [])
-    if any(_is_call(node) for layer in raw["layers"] for node in layer.get("inbound_nodes") or []):
+    # An Operation keeps Keras 3's calls; where they are the only ones, the model has been brought into shape before.
+    counted = [layer for layer in raw["layers"] if isinstance(layer, dict) and layer.get("class_name") != "Operation"]
+    if any(_is_call(node) for layer in counted for node in layer.get("inbound_nodes") or []):
         shift_model_calls(members, 1)
     return members
 

@@ -20,10 +20,12 @@ _VARIABLES: dict[str, str] = {
     "BatchNormalization SyncBatchNormalization": "gamma?scale beta?center moving_mean moving_variance",
     "LayerNormalization GroupNormalization": "gamma?scale beta?center",
     "RMSNormalization": "scale",
+    "AdditiveAttention": "scale?use_scale",
     "Embedding": "embeddings",
     "PReLU": "alpha",
-    "MultiHeadAttention GroupedQueryAttention": "query/kernel query/bias?use_bias key/kernel key/bias?use_bias "
-    "value/kernel value/bias?use_bias attention_output/kernel attention_output/bias?use_bias",
+    "MultiHeadAttention GroupQueryAttention GroupedQueryAttention": "query/kernel query/bias?use_bias "
+    "key/kernel key/bias?use_bias value/kernel value/bias?use_bias "
+    "attention_output/kernel attention_output/bias?use_bias",
 }
 _BY_CLASS = {name: names.split() for classes, names in _VARIABLES.items() for name in classes.split()}
 _CELL_OWNERS = frozenset(["SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"])
@@ -60,6 +62,9 @@ def variable_names(layer: Config) -> list[str] | None:
         return None if inner is None else variable_names(inner)
     if kind == "RNN":
         return _names_of_cell(config.get("cell"))
+    if kind == "Attention":
+        scale = ["scale"] if config.get("use_scale") else []
+        return [*scale, *(["concat_score_weight"] if config.get("score_mode") == "concat" else [])]
     if kind == "EinsumDense":
         return ["kernel"] if config.get("bias_axes") is None else ["kernel", "bias"]
     patterns = _BY_CLASS.get(kind)
@@ -151,11 +156,11 @@ def stored_paths(layer: Config) -> list[tuple[str, str]] | None:
     names = variable_names(layer)
     if names is None:
         return None
-    if "Attention" in kind:
+    if names and names[0].startswith("query/"):
         counts: dict[str, int] = {}
         found = []
         for name in names:
-            part = _ATTENTION_PARTS[name.partition("/")[0]]
+            part = ("_" if kind.startswith("Group") else "") + _ATTENTION_PARTS[name.partition("/")[0]]
             found.append((f"{part}/vars/{counts.get(part, 0)}", name))
             counts[part] = counts.get(part, 0) + 1
         return found
@@ -170,6 +175,8 @@ def snake_case(class_name: str) -> str:
     ('conv2d_transpose', 'p_re_lu', 'my_layer')
     """
     name = re.sub(r"\W+", "", class_name.rpartition(">")[2])
+    # Keras calls the class otherwise inside than outside.
+    name = name.replace("GroupQueryAttention", "GroupedQueryAttention")
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
