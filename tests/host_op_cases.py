@@ -12,6 +12,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 GOLDENS = Path(__file__).parent / "goldens" / "host_ops.json"
+IMAGES = Path(__file__).parent / "data" / "images"
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,43 @@ def _sparse_product(name: str, a: bool, b: bool) -> Case:
     inputs = {"a_indices": np.int32([[0, 2], [1, 0], [1, 2], [0, 2]]), "a_values": np.float32([1, 2, -3, 0.5]),
               "a_shape": whole(2, 3), "b": dense}  # fmt: skip
     return Case(f"sparse product {name}", "SparseTensorDenseMatMul", inputs, {"adjoint_a": a, "adjoint_b": b})
+
+
+# No two are equal: TensorFlow says nothing of their order then.
+CLASS_SCORES = _RANDOM.random((2, 30, 3)).astype(np.float32)
+
+
+def _combined(name: str, classes: int, per_class: int, most: int, **attrs: bool) -> Case:
+    boxes = (BOXES.reshape(2, 30, 1, 4) + np.float32(0.1) * np.arange(classes, dtype=np.float32)[:, None]) * 1.2
+    numbers = {"max_output_size_per_class": count(per_class), "max_total_size": count(most)}
+    limits = {"iou_threshold": number(0.2), "score_threshold": number(0.3)}
+    return Case(f"combined nms {name}", "CombinedNonMaxSuppression",
+                {"boxes": boxes.astype(np.float32), "scores": CLASS_SCORES, **numbers, **limits}, attrs)  # fmt: skip
+
+
+def _file(mode: str, kind: str) -> Array:
+    """The bytes of a small picture; goldens/make_images.py draws them."""
+    return text((IMAGES / f"{mode.lower().replace(';', '_')}.{kind.lower()}").read_bytes())
+
+
+def _images() -> list[Case]:
+    cases = []
+    for mode in ("L", "LA", "RGB", "RGBA", "P", "I;16"):
+        contents = {"contents": _file(mode, "PNG")}
+        cases += [Case(f"png {mode} {n}", "DecodePng", contents, {"channels": n}) for n in (0, 1, 3, 4)]
+    exact = {"dct_method": b"INTEGER_ACCURATE"}
+    for mode in ("L", "RGB"):
+        contents = {"contents": _file(mode, "JPEG")}
+        cases += [Case(f"jpeg {mode} {n}", "DecodeJpeg", contents, {"channels": n, **exact}) for n in (0, 1, 3)]
+    jpeg = {"contents": _file("RGB", "JPEG")}
+    cases.append(Case("jpeg smaller", "DecodeJpeg", jpeg, {"ratio": 2, **exact}))
+    cases += [Case("bmp", "DecodeBmp", {"contents": _file("RGB", "BMP")}),
+              Case("gif", "DecodeGif", {"contents": _file("P", "GIF")}),
+              Case("any gif", "DecodeImage", {"contents": _file("P", "GIF")}),
+              Case("any png", "DecodeImage", {"contents": _file("RGB", "PNG")}, {"dtype": "float32"}),
+              Case("still gif", "DecodeImage", {"contents": _file("P", "GIF")},
+                   {"expand_animations": False})]  # fmt: skip
+    return cases
 
 
 BROKEN = texts(b"a\xffb", b"\xe2\x82", b"\xf0\x9f\x98\x80!", b"\xc0\xaf", b"\xed\xa0\x80", b"")
@@ -320,6 +358,21 @@ CASES = [
     *(_sparse_product(f"{a}, {b}", a, b) for a in (False, True) for b in (False, True)),
     Case("nms v1", "NonMaxSuppression",
          {"boxes": BOXES, "scores": SCORES, "max_output_size": count(9)}, {"iou_threshold": 0.25}),
+    _combined("of shared boxes", 1, 4, 8),
+    _combined("of boxes for each class", 3, 5, 40, clip_boxes=False),
+    _combined("filled up by class", 3, 2, 40, pad_per_class=True),
+    Case("ragged to sparse", "RaggedTensorToSparse",
+         {"rt_nested_splits": [whole(0, 2, 2, 5)], "rt_dense_values": np.float32([1, 2, 3, 4, 5])}),
+    Case("ragged of two to sparse", "RaggedTensorToSparse",
+         {"rt_nested_splits": RAGGED, "rt_dense_values": texts(*"abcdef")}),
+    Case("ragged rows to sparse", "RaggedTensorToSparse",
+         {"rt_nested_splits": RAGGED[:1], "rt_dense_values": np.arange(10, dtype=np.int32).reshape(5, 2)}),
+    *_images(),
+    _change("EncodeBase64", x=LONG),
+    _change("EncodeBase64", "filled up", x=LONG, pad=True),
+    _change("DecodeBase64", x=texts("", "__4", "_-8=", "YWJj", "YWI=", "YQ==")),
+    Case("strong buckets", "StringToHashBucketStrong", {"input": LONG},
+         {"num_buckets": 2**31 - 1, "key": [123, 2**40 + 7]}),
 ]  # fmt: skip
 
 

@@ -32,8 +32,8 @@ def graph_of(case: Case, outputs: int) -> tuple[Graph, dict[str, Array]]:
         node(name, "Placeholder", dtype=dtype_of(item), shape=tuple([-1] * item.ndim)) for name, item in feeds.items()
     ]
     attrs: dict[str, Any] = dict(case.attrs)
-    if "out_type" in attrs:
-        attrs["out_type"] = DataType(attrs["out_type"])
+    for name in {"out_type", "dtype"} & set(attrs):
+        attrs[name] = DataType(attrs[name])
     first = case.inputs.get("data", next(iter(case.inputs.values())))
     attrs.setdefault("T", dtype_of(first[0] if isinstance(first, list) else first))
     ends = {f"out{at}": f"made:{at}" if at else "made" for at in range(outputs)}

@@ -11,11 +11,12 @@ import pytest
 
 import tfgl
 from graph_models import graph_model, node, placeholder
-from host_op_cases import CASES, GOLDENS, Array, Case, decoded, texts, whole
+from host_op_cases import CASES, GOLDENS, IMAGES, Array, Case, decoded, texts, whole
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError
 from tfgl.io import ModelArtifacts
-from tfgl.ir.evaluate import evaluate
+from tfgl.ir.evaluate import evaluate, evaluate_node
+from tfgl.ir.graph import DataType, Edge, Node
 from tfgl.ir.graphdef import graph_from_json
 from tfgl.ir.lowering import kernels_of, supported_ops
 from tfgl.ir.reference import evaluate as evaluate_kernel
@@ -26,7 +27,7 @@ EXPECTED: Mapping[str, Any] = json.loads(GOLDENS.read_text())
 
 
 def _attr(name: str, value: Any) -> Any:
-    if name == "out_type":
+    if name in ("out_type", "dtype"):
         return {"int32": "DT_INT32", "float32": "DT_FLOAT"}[value]
     if isinstance(value, bytes):
         return value.decode()
@@ -160,3 +161,37 @@ def test_patterns_take_time_linear_in_the_text() -> None:
     for pattern in ("(a+)+$b", "(a|a)*b", "(a|aa)+c", "(.*)*x"):
         got = evaluate_kernel("StaticRegexReplace", {"x": evil}, {"pattern": pattern, "rewrite": "!"})
         np.testing.assert_array_equal(got, evil)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attrs", "message"),
+    [
+        ("StringToNumber", [texts("1", "one")], {}, "could not correctly convert string: one"),
+        ("StringToNumber", [texts("2147483648")], {"out_type": DataType("int32")}, "2147483648"),
+        ("StringToNumber", [texts("9" * 5000)], {}, "could not"),
+        ("Substr", [texts("abc"), whole(4), whole(1)], {}, "pos 4 out of range for string b'abc' at index 0"),
+        ("StringJoin", [texts("a"), texts("b", "c")], {}, "do not match"),
+        ("AsString", [whole(1)], {"precision": 2}, "precision"),
+        ("AsString", [np.ones(1)], {"width": 2**31 - 1}, "more than the"),
+        ("AsString", [np.ones(1)], {"fill": b"%s"}, "fill"),
+        ("StringLower", [texts("a")], {"encoding": b"latin"}, "encoding"),
+        ("UnicodeDecode", [texts(b"\xff")], {"input_encoding": b"UTF-8", "errors": b"strict"}, "invalid UTF-8"),
+        ("UnicodeDecode", [texts("a")], {"input_encoding": b"zip"}, "'zip' is not known"),
+        ("DecodeBase64", [texts("a+b")], {}, "base64"),
+        ("RegexFullMatch", [texts("a"), texts("[")], {}, "Invalid pattern"),
+        ("UnsortedSegmentJoin", [texts("a"), whole(5), np.int32(2)], {}, r"not in \[0, 2\)"),
+        ("DecodePng", [texts("no picture").reshape(())], {}, "expected a JPEG, PNG"),
+        ("DecodePng", [texts(b"\x89PNG\r\n\x1a\n" + bytes(30)).reshape(())], {}, "expected|damaged"),
+        ("DecodeJpeg", [texts((IMAGES / "rgb.jpeg").read_bytes()[:300])], {}, "damaged"),
+        ("DecodePng", [texts((IMAGES / "rgb.png").read_bytes()[:60])], {}, "damaged"),
+        ("RaggedTensorToSparse", [whole(0, 2), np.ones(3)], {}, "row splits"),
+        ("CombinedNonMaxSuppression",
+         [np.ones((1, 2, 3, 4)), np.ones((1, 2, 2)), np.int32(1), np.int32(1), np.float32(0.5), np.float32(0)], {},
+         "fit"),
+    ],
+)  # fmt: skip
+def test_bad_values_are_refused(op: str, inputs: list[Array], attrs: dict[str, Any], message: str) -> None:
+    made = Node("made", op, tuple(Edge(f"x{at}") for at in range(len(inputs))), attrs=attrs)
+    with pytest.raises(InvalidArgumentError, match=message) as caught:
+        evaluate_node(made, inputs)
+    assert "made" in str(caught.value)

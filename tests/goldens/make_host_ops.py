@@ -35,8 +35,8 @@ def outputs(case: Case) -> list[Any]:
     """All outputs of the case as arrays, those of a list one by one."""
     inputs = {name: given(case, name, value) for name, value in case.inputs.items()}
     attrs = dict(case.attrs)
-    if "out_type" in attrs:
-        attrs["out_type"] = tf.as_dtype(attrs["out_type"])
+    for name in {"out_type", "dtype"} & set(attrs):
+        attrs[name] = tf.as_dtype(attrs[name])
     result = getattr(tf.raw_ops, case.op)(**inputs, **attrs)
     flat = tf.nest.flatten(result)
     return [np.asarray(item.numpy(), dtype=object if item.dtype == tf.string else None) for item in flat]

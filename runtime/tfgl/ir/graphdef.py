@@ -39,6 +39,7 @@ _MOST_EXPANDED_BYTES = 1 << 30
 # Functions name an output as `node:argument:index`; ops whose outputs are several arguments need their order.
 # An op that is not here has one output argument, so that the index alone says which output is meant.
 _OUTPUT_ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "CombinedNonMaxSuppression": ("nmsed_boxes", "nmsed_scores", "nmsed_classes", "valid_detections"),
     "FusedBatchNorm": ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"),
     "FusedBatchNormV2": ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"),
     "FusedBatchNormV3": (
@@ -51,6 +52,7 @@ _OUTPUT_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "NonMaxSuppressionV4": ("selected_indices", "valid_outputs"),
     "NonMaxSuppressionV5": ("selected_indices", "selected_scores", "valid_outputs"),
     "RaggedRange": ("rt_nested_splits", "rt_dense_values"),
+    "RaggedTensorToSparse": ("sparse_indices", "sparse_values", "sparse_dense_shape"),
     "SoftmaxCrossEntropyWithLogits": ("loss", "backprop"),
     "SparseFillEmptyRows": ("output_indices", "output_values", "empty_row_indicator", "reverse_index_map"),
     "SparseReshape": ("output_indices", "output_shape"),
@@ -66,6 +68,8 @@ _OUTPUT_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "TensorListPopBack": ("output_handle", "tensor"),
     "TopK": ("values", "indices"),
     "TopKV2": ("values", "indices"),
+    "UnicodeDecode": ("row_splits", "char_values"),
+    "UnicodeDecodeWithOffsets": ("row_splits", "char_values", "char_to_byte_starts"),
     "Unique": ("y", "idx"),
     "UniqueV2": ("y", "idx"),
     "UniqueWithCounts": ("y", "idx", "count"),

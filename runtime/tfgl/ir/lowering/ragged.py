@@ -1,7 +1,8 @@
-"""Ragged tensors, which TensorFlow.js has kernels for and its graph models do not reach."""
+"""Ragged tensors: TensorFlow.js has kernels for the first three, which its graph models do not reach."""
 
 from __future__ import annotations
 
+from ..reference.ragged import ragged_to_sparse
 from .call import Call, Value
 from .registry import lower
 
@@ -32,3 +33,10 @@ def ragged_to_dense(call: Call) -> Value:
         {"shape": shape, "values": values, "defaultValue": default, "rowPartitionTensors": partitions},
         rowPartitionTypes=call.texts("row_partition_types"),
     )
+
+
+@lower("RaggedTensorToSparse", inputs=(2, None), host=(0, -1))
+def to_sparse(call: Call) -> list[Value]:
+    """Indices, values and dense shape."""
+    *splits, values = [call.data(i) for i in range(len(call.inputs))]
+    return [call.constant(result) for result in ragged_to_sparse(splits, values)]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ...errors import InvalidArgumentError
+from ..reference.suppression import suppress_classes
 from .call import Call, Value
 from .registry import lower
 
@@ -56,3 +57,19 @@ def suppress_v5(call: Call) -> list[Value]:
             raise InvalidArgumentError(f"max_output_size {int(limits['maxOutputSize'])} is too much to pad to")
         results = [call.one("PadV2", {"x": x}, paddings=[[0, missing]], constantValue=0) for x in results]
     return [*results, call.constant(np.array(valid, np.int32))]
+
+
+@lower("CombinedNonMaxSuppression", inputs=6, host=(0, 1, 2, 3, 4, 5))
+def suppress_combined(call: Call) -> list[Value]:
+    """Boxes, scores, classes and counts of all classes together; TensorFlow.js lacks it."""
+    results = suppress_classes(
+        call.data(0),
+        call.data(1),
+        most_per_class=call.host_integer(2),
+        most=call.host_integer(3),
+        iou_threshold=float(call.host_scalar(4)),
+        score_threshold=float(call.host_scalar(5)),
+        pad_per_class=call.flag("pad_per_class"),
+        clip_boxes=call.flag("clip_boxes", True),
+    )
+    return [call.constant(result) for result in results]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...errors import InvalidArgumentError
+from ...errors import InvalidArgumentError, ModelFormatError
 from ..reference import patterns, texts, unicode
+from ..reference.fingerprint import keyed_hash
 from ..reference.registry import Array
 from ..reference.string_arrays import text_of
+from ..reference.strings import buckets_of
 from .call import Call, Value
 from .registry import lower
 
@@ -37,6 +39,13 @@ def _as_string(call: Call, x: Array) -> Array:
     )
 
 
+def _bucket(call: Call, x: Array) -> Array:
+    key = call.integers("key")
+    if len(key) != 2:
+        raise ModelFormatError(f"{call.node}, attr 'key': expected two integers, got {key}")
+    return buckets_of(x, call.integer("num_buckets"), lambda text: keyed_hash(text, (key[0], key[1])))
+
+
 # What becomes of one tensor.
 _CHANGES: dict[str, Change] = {
     "StringLower": lambda call, x: texts.lower(x, call.raw("encoding", b"")),
@@ -46,6 +55,9 @@ _CHANGES: dict[str, Change] = {
     "StringToNumber": lambda call, x: texts.to_number(x, call.dtype("out_type", "float32")),
     "StaticRegexFullMatch": lambda call, x: patterns.full_matches(x, call.raw("pattern")),
     "AsString": _as_string,
+    "EncodeBase64": lambda call, x: texts.to_base64(x, call.flag("pad")),
+    "DecodeBase64": lambda call, x: texts.from_base64(x),
+    "StringToHashBucketStrong": _bucket,
     "UnicodeTranscode": _transcoded,
 }
 for _op, _change in _CHANGES.items():

@@ -1,4 +1,4 @@
-"""FarmHash's Fingerprint64, which TensorFlow's hash buckets are made with: the same number on any machine."""
+"""FarmHash's Fingerprint64 and SipHash, which TensorFlow's hash buckets are made with."""
 
 from __future__ import annotations
 
@@ -100,3 +100,39 @@ def fingerprint64(data: bytes) -> int:
         _joined(v[1], w[1], factor) + x & _MASK,
         factor,
     )
+
+
+def keyed_hash(data: bytes, key: tuple[int, int]) -> int:
+    """SipHash-2-4 of ``data`` (Aumasson and Bernstein, 2012), 64 bits.
+
+    >>> hex(keyed_hash(bytes(range(15)), (0x0706050403020100, 0x0F0E0D0C0B0A0908)))
+    '0xa129ca6149be45e5'
+    """
+    first, second = (part & _MASK for part in key)
+    state = [
+        first ^ 0x736F6D6570736575,
+        second ^ 0x646F72616E646F6D,
+        first ^ 0x6C7967656E657261,
+        second ^ 0x7465646279746573,
+    ]
+    padded = data + bytes(7 - len(data) % 8) + bytes([len(data) & 0xFF])
+    for at in range(0, len(padded), 8):
+        word = _word(padded, at)
+        state[3] ^= word
+        _stir(state, 2)
+        state[0] ^= word
+    state[2] ^= 0xFF
+    _stir(state, 4)
+    return state[0] ^ state[1] ^ state[2] ^ state[3]
+
+
+def _stir(state: list[int], rounds: int) -> None:
+    a, b, c, d = state
+    for _ in range(rounds):
+        a, c = a + b & _MASK, c + d & _MASK
+        b, d = _rotated(b, 51) ^ a, _rotated(d, 48) ^ c
+        a = _rotated(a, 32)
+        c, a = c + b & _MASK, a + d & _MASK
+        b, d = _rotated(b, 47) ^ c, _rotated(d, 43) ^ a
+        c = _rotated(c, 32)
+    state[:] = a, b, c, d

@@ -236,3 +236,29 @@ def ragged_to_dense(
     extents, sources = dense_plan(cast_to(shape, "int32"), values.shape, partitions, row_partition_types)
     row = default_row(default_value, values.shape[1:]).astype(values.dtype)
     return np.concatenate([values, row[None]])[sources].reshape(extents)
+
+
+def ragged_to_sparse(nested_splits: Sequence[Array], values: Array) -> list[Array]:
+    """[int32 indices (count, rank), values (count,), int32 dense shape] of a ragged tensor.
+
+    >>> [array.tolist() for array in ragged_to_sparse([np.array([0, 2, 2, 3])], np.array([7, 8, 9]))]
+    [[[0, 0], [0, 1], [2, 0]], [7, 8, 9], [3, 2]]
+    """
+    if not values.ndim:
+        raise InvalidArgumentError("the values of a ragged tensor have at least one axis")
+    splits = [cast_to(split, "int32").astype(np.int64) for split in nested_splits]
+    _check_splits(splits, len(values))
+    if any(split[0] for split in splits) or splits[-1][-1] != len(values):
+        raise InvalidArgumentError("row splits must begin with 0 and end with the number of values")
+    places = np.arange(len(splits[0]) - 1)[:, None]
+    extents = [len(places)]
+    for split in splits:
+        lengths = np.diff(split)
+        columns = _runs(np.zeros(len(lengths), np.int64), lengths)
+        places = np.concatenate([np.repeat(places[: len(lengths)], lengths, axis=0), columns[:, None]], axis=1)
+        extents.append(int(lengths.max(initial=0)))
+    inner = values.shape[1:]
+    within = np.indices(inner).reshape(len(inner), math.prod(inner)).T
+    check_count(values.size * (places.shape[1] + len(inner)), "indices")
+    indices = np.concatenate([np.repeat(places, len(within), axis=0), np.tile(within, (len(places), 1))], axis=1)
+    return [indices.astype(np.int32), values.reshape(-1), np.array([*extents, *inner], np.int32)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -121,13 +121,22 @@ def string_to_hash_bucket_fast(input: Array, *, num_buckets: int) -> Array:
     >>> string_to_hash_bucket_fast(np.array([b"a"], object), num_buckets=2**31 - 1).tolist()
     [493484721]
     """
+    return buckets_of(input, num_buckets, fingerprint64)
+
+
+def buckets_of(x: Array, num_buckets: int, number_of: Callable[[bytes], int]) -> Array:
+    """int32 numbers of strings, modulo ``num_buckets``.
+
+    >>> buckets_of(np.array([b"abc"], object), 2, len).tolist()
+    [1]
+    """
     buckets = int(num_buckets)
     if buckets < 1:
         raise InvalidArgumentError(f"Number of buckets must be at least 1, got {buckets}")
     if buckets > 1 << 31:
         raise InvalidArgumentError(f"numBuckets {buckets} gives numbers that int32 cannot hold; 2147483648 is the most")
-    numbers = [fingerprint64(text) % buckets for text in texts_of(input)]
-    return np.array(numbers, np.int64).astype(np.int32).reshape(input.shape)
+    numbers = [number_of(text) % buckets for text in texts_of(x)]
+    return np.array(numbers, np.int64).astype(np.int32).reshape(x.shape)
 
 
 @reference("StaticRegexReplace")

@@ -137,3 +137,57 @@ def non_max_suppression_v5(
 ) -> list[Array]:
     """Indices and scores of the boxes that stay."""
     return list(suppress(boxes, scores, int(max_output_size), iou_threshold, score_threshold, soft_nms_sigma))
+
+
+def suppress_classes(
+    boxes: Array,
+    scores: Array,
+    *,
+    most_per_class: int,
+    most: int,
+    iou_threshold: float,
+    score_threshold: float,
+    pad_per_class: bool = False,
+    clip_boxes: bool = True,
+) -> list[Array]:
+    """[boxes, scores, classes, counts] of the best boxes of all classes together, for each image of a batch.
+
+    ``boxes`` (batch, count, classes or 1, 4), ``scores`` (batch, count, classes). Each class is suppressed on its
+    own, and what stays is ordered by score; the results (batch, most, ...), floats, are filled up with zeros, and
+    ``counts`` (batch,), int32, says what is valid. ``pad_per_class`` takes fewer where the classes cannot give
+    ``most``; ``clip_boxes`` cuts corners to 0..1.
+
+    >>> boxes = np.float32([[[[0, 0, 1, 1]], [[0, 0, 1, 0.9]]]])
+    >>> results = suppress_classes(boxes, np.float32([[[0.9, 0.1], [0.8, 0.7]]]), most_per_class=2, most=2,
+    ...                            iou_threshold=0.5, score_threshold=0.5)
+    >>> results[2].tolist(), results[3].tolist()
+    ([[0.0, 1.0]], [2])
+    """
+    if boxes.ndim != 4 or boxes.shape[3] != 4 or scores.ndim != 3 or scores.shape[:2] != boxes.shape[:2]:
+        raise InvalidArgumentError(
+            f"boxes [batch, count, classes or 1, 4] and scores [batch, count, classes] do not fit: "
+            f"{shape_text(boxes.shape)} and {shape_text(scores.shape)}"
+        )
+    batch, _, classes = scores.shape
+    if boxes.shape[2] not in (1, classes):
+        raise InvalidArgumentError(f"boxes are for {boxes.shape[2]} classes, scores for {classes}; 1 or as many fit")
+    if most_per_class <= 0 or most <= 0:
+        raise InvalidArgumentError(f"the numbers of boxes must be positive, got {most_per_class} and {most}")
+    size = min(most, most_per_class * classes) if pad_per_class else most
+    check_count(batch * size, "boxes")
+    results = [np.zeros((batch, size, 4), boxes.dtype), *(np.zeros((batch, size), scores.dtype) for _ in range(2))]
+    counts = np.zeros(batch, np.int32)
+    for image in range(batch):
+        found = []
+        for kind in range(classes):
+            own = boxes[image, :, min(kind, boxes.shape[2] - 1)]
+            kept, values = suppress(own, scores[image, :, kind], most_per_class, iou_threshold, score_threshold)
+            found.append((own[kept], values, np.full(len(kept), kind, scores.dtype)))
+        joined = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+        best = np.argsort(-joined[1], kind="stable")[:size]
+        counts[image] = len(best)
+        for result, values in zip(results, joined, strict=True):
+            result[image, : len(best)] = values[best]
+    if clip_boxes:
+        results[0] = np.clip(results[0], 0, 1)
+    return [*results, counts]

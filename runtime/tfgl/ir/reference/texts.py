@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ _SPACES = b" \t\n\v\f\r"
 _DECIMAL = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _HEXADECIMAL = re.compile(rb"[+-]?0x([0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(p[+-]?\d+)?", re.IGNORECASE)
 _SPECIAL = re.compile(rb"([+-]?)(inf|infinity|nan|nan\(\w*\))", re.IGNORECASE)
+_BASE64 = re.compile(rb"[A-Za-z0-9_-]*")
 _WHOLE = re.compile(rb"[+-]?\d{1,40}")
 _LONGEST_NUMBER = 4096
 
@@ -259,3 +261,28 @@ def segment_join(x: Array, segment_ids: Array, count: int, separator: bytes = b"
             raise InvalidArgumentError(f"segment id {segment} is not in [0, {count})")
         parts[segment * size + at % size].append(text)
     return strings([separator.join(part) for part in parts], (count, *inner))
+
+
+def to_base64(x: Array, pad: bool = False) -> Array:
+    r"""Base64 in the alphabet that URLs take; ``pad``: filled up with = to a multiple of four.
+
+    >>> to_base64(np.array([b"\xff\xfe"], object)).tolist()
+    [b'__4']
+    """
+    return each(x, lambda text: base64.urlsafe_b64encode(text) if pad else base64.urlsafe_b64encode(text).rstrip(b"="))
+
+
+def from_base64(x: Array) -> Array:
+    r"""The bytes behind `to_base64`; InvalidArgumentError for what is none.
+
+    >>> from_base64(np.array([b"__4"], object)).tolist()
+    [b'\xff\xfe']
+    """
+    return each(x, _from_base64)
+
+
+def _from_base64(text: bytes) -> bytes:
+    digits = text.rstrip(b"=")
+    if len(digits) % 4 == 1 or len(text) - len(digits) > 2 or not _BASE64.fullmatch(digits):
+        raise InvalidArgumentError(f"Invalid character found in base64: {_decoded(text[:80])!r}")
+    return base64.urlsafe_b64decode(digits + b"=" * (-len(digits) % 4))
