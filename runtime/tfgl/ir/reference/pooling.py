@@ -74,7 +74,9 @@ def _maximum_gradient(dy: Array, x: Array, geometry: Convolution) -> Array:
         return np.zeros(geometry.in_shape)
     out = np.zeros((geometry.batch, int(np.prod(x.shape[1:]))))
     where = _winners(x, geometry).reshape(geometry.batch, -1)
-    np.add.at(out, (np.arange(geometry.batch)[:, None], where), dy.reshape(geometry.batch, -1))
+    # A window of padding alone has no maximum.
+    given = np.where(where < 0, 0.0, dy.reshape(geometry.batch, -1))
+    np.add.at(out, (np.arange(geometry.batch)[:, None], where), given)
     return channels_back(out.reshape(x.shape), geometry)
 
 
