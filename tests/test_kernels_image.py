@@ -203,7 +203,7 @@ def test_from_pixels(gpu: Engine, channels: int) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
-@pytest.mark.parametrize("case", SIZES, ids=str)
+@pytest.mark.parametrize("case", [*SIZES, ((1, 2, 3, 1), [29, 100])], ids=str)
 @pytest.mark.parametrize("kernel", ["ResizeBilinearGrad", "ResizeNearestNeighborGrad"])
 def test_gradients_of_resizing(
     gpu: Engine, kernel: str, case: tuple[tuple[int, ...], list[int]], mode: dict[str, bool]

@@ -23,11 +23,11 @@ float share(int at, int place, float scale, int extent) {
     return nearest_source(place, scale, extent) == at ? 1.0 : 0.0;
 #endif
 }
-// The lines or columns whose position can be less than a pixel away, and a few around them.
+// The lines or columns whose position can be less than a pixel away, half a pixel's shift included, and a few around.
 ivec2 reach(int at, float scale, int count) {
     if (scale == 0.0) return ivec2(0, count - 1);
     float first = floor((float(at) - 1.0) / scale) - 2.0;
-    float last = ceil((float(at) + 1.0) / scale) + 2.0;
+    float last = ceil((float(at) + 1.5) / scale) + 2.0;
     return ivec2(max(first, 0.0), min(last, float(count - 1)));
 }
 GRADIENT {
