@@ -21,7 +21,7 @@ from .formats.source_model import SourceModel
 from .graph_conversion import GraphChoices, convert_source_graph
 from .options import Options, check_options, output_format_of
 from .passes import PassRecord, chosen_passes
-from .read_back import Contents, TensorSpec, check_graph, contents_of_layers, read_back
+from .read_back import Contents, TensorSpec, check_graph, describe_layers, read_back
 from .record import record_bytes
 from .weight_report import WeightReport, weight_report
 
@@ -212,7 +212,7 @@ def _back(job: _Job) -> None:
         from .live_models import write_keras_saved_model
 
         write_keras_saved_model(source, job.output)
-        job.done.contents = contents_of_layers(source)
+        job.done.contents = describe_layers(source)
     else:
         job.done.contents = write_keras(source, job.output, target, job.custom_objects)
     job.done.files = _files_of(job.output)

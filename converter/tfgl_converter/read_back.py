@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tfgl.ir.attributes import decode_dtype, decode_shape
 from tfgl.ir.graph import Graph, TensorInfo
 from tfgl.ir.graphdef import graph_from_json
 from tfgl.keras.configuration import batch_shape
+from tfgl.keras.files.graph import build_model
 from tfgl.keras.files.layers_model import keras_model_of
 from tfgl.keras.files.model import KerasModel, layer_name, leaves_of
 from tfgl.keras.files.variables import variable_names
@@ -66,7 +67,7 @@ def read_back_keras(source: KerasModel, written: KerasModel) -> Contents:
                     f"what was written does not read back: layer {'/'.join(path)!r} has no {variable!r} of shape "
                     f"{list(value.shape)}; please report it"
                 )
-    return contents_of_layers(written)
+    return describe_layers(written)
 
 
 def check_graph(artifacts: ModelArtifacts) -> Graph:
@@ -136,7 +137,22 @@ def _layers(artifacts: ModelArtifacts) -> Contents:
             # A layer that stands in two models has its weights once.
             if missing and found.get(leaf.path):
                 raise ModelFormatError(f"layer {'/'.join(leaf.path)!r} ({leaf.class_name}) has no {missing[0]!r}")
-    return contents_of_layers(model)
+    return describe_layers(model)
+
+
+def describe_layers(model: KerasModel) -> Contents:
+    """What a model of layers has, its outputs with their shapes where all its layers are known here.
+
+    >>> layer = {"class_name": "Flatten", "config": {"name": "f", "batch_input_shape": [None, 2, 3]}}
+    >>> config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+    >>> describe_layers(KerasModel(config, {}, "here")).outputs
+    {'f': ('float32', (-1, 6))}
+    """
+    contents = contents_of_layers(model)
+    try:
+        return replace(contents, outputs=_specs(build_model(model, loops=True).graph.signature.outputs))
+    except TfglError:
+        return contents  # custom layers, weights alone
 
 
 def contents_of_layers(model: KerasModel) -> Contents:
