@@ -1,7 +1,7 @@
 """Models: cold, with warm caches, steady.
 
 Cold and warm rows are ``load_ms + first_ms`` of a fresh process, from
-`load_graph_model` on local files with the context open to all outputs on the
+`tfgl.load` on local files with the context open to all outputs on the
 host. Steady rows are predict and readback in this process.
 """
 
@@ -78,7 +78,7 @@ def test_warm(benchmark: Any, workload: Workload, scratch: Path, fresh_engine: E
 @pytest.mark.benchmark(group="models: steady")
 def test_steady(benchmark: Any, workload: Workload, scratch: Path, fresh_engine: Engine) -> None:
     """Inferences after the first ones, from inputs on the host to outputs on the host."""
-    with tfgl.load_graph_model(_loadable(workload, scratch), progress=False) as model:
+    with tfgl.load(_loadable(workload, scratch), progress=False) as model:
         inputs = inputs_of(model, workload.files(scratch))
         # The second inference may still create textures for its outputs; from the third on nothing is new.
         for _ in range(3):
@@ -111,7 +111,7 @@ def _loadable(workload: Workload, scratch: Path) -> Path:
     """The model's folder; skips models with ops that tfgl cannot run yet."""
     files = workload.files(scratch)
     try:
-        tfgl.load_graph_model(files, progress=False).dispose()
+        tfgl.load(files, progress=False).dispose()
     except UnsupportedOpError as error:
         pytest.skip(str(error))
     return files

@@ -63,7 +63,7 @@ def measure_here(folder: Path) -> dict[str, Any]:
     engine = tfgl.engine.current()
     engine.device.gl.Finish()
     opened = perf_counter()
-    model = tfgl.load_graph_model(folder, progress=False)
+    model = tfgl.load(folder, progress=False)
     loaded = perf_counter()
     inputs = inputs_of(model, folder)
     begun = perf_counter()

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 import tfgl
 import topologies
+from tfgl.graph.runner import GraphRunner
 from tfgl.io import ModelArtifacts, save_artifacts
 from tfgl_converter.graph_conversion import convert_source_graph
 from tfgl_converter.keras_conversion import read_keras_graph
@@ -59,7 +60,7 @@ def workloads() -> list[Workload]:
     return [*built, Workload("digits", digits), *(Workload(folder.name, folder=folder) for folder in found)]
 
 
-def inputs_of(model: tfgl.GraphModel, folder: Path, seed: int = 0) -> dict[str, Array]:
+def inputs_of(model: GraphRunner, folder: Path, seed: int = 0) -> dict[str, Array]:
     """Random inputs by key, the same for the same seed; a free extent is 1.
 
     ``case.json`` beside a model gives shapes and ranges that the model does not
@@ -84,7 +85,7 @@ def inputs_of(model: tfgl.GraphModel, folder: Path, seed: int = 0) -> dict[str, 
     return made
 
 
-def run_to_host(model: tfgl.GraphModel, inputs: dict[str, Array]) -> list[Array]:
+def run_to_host(model: GraphRunner, inputs: dict[str, Array]) -> list[Array]:
     """One inference from inputs on the host to every output on the host; its textures go back to the pool."""
     outputs = model.execute(inputs, model.output_keys)
     values = []

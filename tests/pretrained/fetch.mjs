@@ -1,4 +1,4 @@
-// Puts the pretrained graph models of two npm packages into .pretrained/models/NAME/, as model.json and shards.
+// Puts the pretrained models of two npm packages into .pretrained/models/NAME/, as model.json and shards.
 //
 //     npm install --prefix .pretrained --no-save @vladmandic/human@3.3.6 nsfwjs@4.4.0
 //     node tests/pretrained/fetch.mjs .pretrained
@@ -34,16 +34,18 @@ for (const name of HUMAN) {
   place(name, model, Object.fromEntries(files.map((file) => [file, fs.readFileSync(path.join(folder, file))])));
 }
 
-// The graph model of nsfwjs (its other MobileNetV2 is a layers model); the package keeps model.json and base64 shards in JavaScript modules.
+// A graph model and a layers model of nsfwjs; the package keeps model.json and base64 shards in JavaScript modules.
 const require = createRequire(import.meta.url);
-const folder = path.join(packages, 'nsfwjs', 'dist', 'models', 'mobilenet_v2_mid');
-const read = (name) => {
-  const module = require(path.join(folder, `${name}.min.js`));
-  return module.default ?? module;
-};
-const model = read('model');
-const shards = {};
-for (const file of model.weightsManifest.flatMap((group) => group.paths)) {
-  shards[file] = Buffer.from(read(path.basename(file).replace(/\.(bin|min\.js)$/, '')), 'base64');
+for (const name of ['mobilenet_v2_mid', 'mobilenet_v2']) {
+  const folder = path.join(packages, 'nsfwjs', 'dist', 'models', name);
+  const read = (file) => {
+    const module = require(path.join(folder, `${file}.min.js`));
+    return module.default ?? module;
+  };
+  const model = read('model');
+  const shards = {};
+  for (const file of model.weightsManifest.flatMap((group) => group.paths)) {
+    shards[file] = Buffer.from(read(path.basename(file).replace(/\.(bin|min\.js)$/, '')), 'base64');
+  }
+  place(`nsfwjs-${name}`, model, shards);
 }
-place('nsfwjs-mobilenet_v2_mid', model, shards);

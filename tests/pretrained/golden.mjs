@@ -17,14 +17,15 @@ const ARRAYS = {float32: Float32Array, int32: Int32Array, bool: Uint8Array};
 await tf.setBackend('cpu');
 for (const folder of folders) {
   const description = JSON.parse(fs.readFileSync(path.join(folder, 'case.json'), 'utf8'));
-  const model = await tf.loadGraphModel(handler(tf, description.model));
+  const layers = !('node' in JSON.parse(fs.readFileSync(description.model, 'utf8')).modelTopology);
+  const model = await (layers ? tf.loadLayersModel : tf.loadGraphModel)(handler(tf, description.model));
   const inputs = {};
   for (const {name, dtype, shape, file} of description.inputs) {
     inputs[name] = tf.tensor(new ARRAYS[dtype](bytes(path.join(folder, file))), shape, dtype);
   }
-  const names = model.outputNodes;
+  const names = layers ? model.outputNames : model.outputNodes;
   const start = performance.now();
-  const tensors = [await execute(model, inputs, names)].flat();
+  const tensors = [layers ? model.predict(Object.values(inputs)) : await execute(model, inputs, names)].flat();
   const values = await Promise.all(tensors.map((tensor) => tensor.data()));
   const elapsed_ms = performance.now() - start;
   const outputs = tensors.map(({dtype, shape}, i) => {

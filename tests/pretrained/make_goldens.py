@@ -72,7 +72,7 @@ def main() -> None:
         subprocess.run(install, cwd=models.WORK, check=True)
     chosen = [model for model in known if not names or model.name in names]
     for model in chosen:
-        print(f"{model.name}: {sum(model.ops.values())} nodes: {dict(model.ops.most_common())}", flush=True)
+        print(f"{model.name}: {sum(model.ops.values())} nodes or layers: {dict(model.ops.most_common())}", flush=True)
     folders = [str(write_case(model, photograph)) for model in chosen for photograph in PHOTOGRAPHS]
     subprocess.run(["node", str(FOLDER / "golden.mjs"), str(models.WORK), *folders], check=True)
 

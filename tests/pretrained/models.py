@@ -1,4 +1,4 @@
-"""The graph models that are compared with TensorFlow.js: the digits example and .pretrained/models.
+"""The models that are compared with TensorFlow.js: the digits example and .pretrained/models.
 
 Published models are not part of this repository. One that you have goes into `.pretrained/models/NAME/`, as
 model.json and its shards. `case.json` beside it is needed only for what the model does not say itself:
@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import tfgl_converter
+from tfgl.io import read_artifacts
+from tfgl.layers.description import describe_unread
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / ".pretrained"
@@ -27,7 +29,7 @@ DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_BOOL": "bool"}
 
 @dataclass(frozen=True)
 class Input:
-    """One Placeholder: node name, shape (an unknown batch is 1), dtype and the range of its values."""
+    """One Placeholder or input layer: its name, shape (an unknown batch is 1), dtype and the range of its values."""
 
     name: str
     shape: tuple[int, ...]
@@ -38,7 +40,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Model:
-    """One graph model: folder, inputs, and which outputs are indices into which."""
+    """One model: folder, inputs, which outputs are indices into which, and its ops or the classes of its layers."""
 
     name: str
     path: pathlib.Path
@@ -52,7 +54,9 @@ def read(folder: pathlib.Path) -> Model:
     document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     extra_file = folder / "case.json"
     extra: dict[str, Any] = json.loads(extra_file.read_text(encoding="utf-8")) if extra_file.exists() else {}
-    nodes = document["modelTopology"]["node"]
+    nodes = document["modelTopology"].get("node")
+    if nodes is None:
+        return _layers(folder, extra)
     inputs = tuple(
         _input(folder, node, extra.get("inputs", {}).get(node["name"], {}))
         for node in nodes
@@ -60,6 +64,16 @@ def read(folder: pathlib.Path) -> Model:
     )
     ops = Counter(node["op"] for node in nodes)
     return Model(folder.name, folder, inputs, extra.get("index_of", {}), ops)
+
+
+def _layers(folder: pathlib.Path, extra: dict[str, Any]) -> Model:
+    description = describe_unread(read_artifacts(folder, with_weights=False))
+    inputs = []
+    for info in description.inputs:
+        said = extra.get("inputs", {}).get(info.name, {})
+        shape = tuple(said.get("shape", [max(1, size) for size in info.shape or ()]))
+        inputs.append(Input(info.name, shape, info.dtype, *map(float, said.get("range", (0.0, 1.0)))))
+    return Model(folder.name, folder, tuple(inputs), ops=Counter(layer.class_name for layer in description.layers))
 
 
 def _input(folder: pathlib.Path, node: dict[str, Any], extra: dict[str, Any]) -> Input:

@@ -1,4 +1,4 @@
-"""Graph models on photographs against the official TensorFlow.js, whose outputs make_goldens.py wrote."""
+"""Models on photographs against the official TensorFlow.js, whose outputs make_goldens.py wrote."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_agrees_with_tensorflow_js(folder: pathlib.Path) -> None:
     expected = {entry["name"]: _read(folder, entry) for entry in entries}
     inputs = {entry["name"]: _read(folder, entry) for entry in case["inputs"]}
 
-    outputs = tfgl.load_graph_model(case["model"]).execute(inputs, names)
+    outputs = tfgl.load(case["model"]).execute(inputs, names)
 
     tensors = outputs if isinstance(outputs, list) else [outputs]
     assert len(tensors) == len(names)
