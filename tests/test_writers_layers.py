@@ -18,6 +18,7 @@ from tfgl.keras.files.layers_model import keras_model_of, read_tfjs_layers
 from tfgl.keras.files.model import KerasModel
 from tfgl_converter.formats.keras_hdf5 import read_keras_hdf5
 from tfgl_converter.formats.keras_v3 import read_keras_v3
+from tfgl_converter.writers.implicit_masks import without_implicit_masks
 from tfgl_converter.writers.keras_hdf5 import in_keras_order, write_keras_hdf5
 from tfgl_converter.writers.keras_v3 import write_keras_v3
 from tfgl_converter.writers.layers_model import write_layers_model
@@ -197,3 +198,40 @@ def test_keras_3_files_are_what_keras_3_reads(tmp_path: Path) -> None:
     )
     with pytest.raises(ModelFormatError, match="hard_sigmoid"):
         write_keras_v3(steep, tmp_path / "n.keras")
+
+
+def test_masks_that_layers_hand_on_leave_the_calls() -> None:
+    """Keras 3 names them in every call; a mask of another tensor stays, since nothing hands it on."""
+
+    def operation(name: str, kind: str, *args: Any, **config: Any) -> dict[str, Any]:
+        node = {"args": list(args), "kwargs": {}}
+        return {
+            "class_name": "Operation", "config": {"name": name, "operation": kind, **config}, "inbound_nodes": [node],
+        }  # fmt: skip
+
+    def recurrent(name: str, source: str, mask: str) -> dict[str, Any]:
+        call = [source, 0, 0, {"mask": [mask, 0, 0]}]
+        return {"class_name": "LSTM", "config": {"name": name, "return_sequences": True}, "inbound_nodes": [[call]]}
+
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "x"}, "inbound_nodes": []},
+        {"class_name": "InputLayer", "config": {"name": "y"}, "inbound_nodes": []},
+        {"class_name": "Masking", "config": {"name": "m", "mask_value": 0.5}, "inbound_nodes": [[["x", 0, 0, {}]]]},
+        operation("n", "NotEqual", ["x", 0, 0], 0.5),
+        operation("a", "Any", ["n", 0, 0], axis=-1, keepdims=False),
+        operation("other", "NotEqual", ["y", 0, 0], 0.5),
+        operation("b", "Any", ["other", 0, 0], axis=-1, keepdims=False),
+        {"class_name": "Dropout", "config": {"name": "d"}, "inbound_nodes": [[["m", 0, 0, {}]]]},
+        recurrent("first", "d", "a"),
+        recurrent("second", "first", "a"),
+        recurrent("third", "second", "b"),
+    ]
+    ends = {"input_layers": [["x", 0, 0], ["y", 0, 0]], "output_layers": [["third", 0, 0]]}
+    inner = {"class_name": "Functional", "config": {"name": "inner", "layers": layers, **ends}}
+    model = {"class_name": "Functional", "config": {"name": "outer", "layers": [inner], "output_layers": []}}
+    found = without_implicit_masks(model)["config"]["layers"][0]["config"]["layers"]
+    calls = {layer["config"]["name"]: layer["inbound_nodes"] for layer in found}
+    assert list(calls) == ["x", "y", "m", "other", "b", "d", "first", "second", "third"]
+    assert calls["first"] == [[["d", 0, 0, {}]]] and calls["second"] == [[["first", 0, 0, {}]]]
+    assert calls["third"] == [[["second", 0, 0, {"mask": ["b", 0, 0]}]]]
+    assert layers[8]["inbound_nodes"] == [[["d", 0, 0, {"mask": ["a", 0, 0]}]]]

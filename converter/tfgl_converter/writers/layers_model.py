@@ -24,6 +24,7 @@ from tfgl.keras.files.variables import layers_model_variable
 
 from ..formats.keras_classes import refuse_custom_layers
 from ..version import CONVERTED_BY
+from .implicit_masks import without_implicit_masks
 from .layers_topology import is_plain, layers_topology
 
 Array = np.ndarray[Any, Any]
@@ -78,6 +79,8 @@ def layers_model_of(
     keras_3 = str(model.keras_version or "").startswith("3")
     raw = (model.topology or {}).get("model_config")
     config: Config = raw if raw is not None and is_plain(raw) and not keras_3 else model.config
+    if keras_3:
+        config = without_implicit_masks(config)
     topology = layers_topology(config, model.layer_weights(), keras_3, model.source)
     result.changes, result.unsupported = topology.changes, topology.unsupported
     leaves = {old.path: new for old, new in zip(leaves_of(config), leaves_of(topology.config), strict=True)}
