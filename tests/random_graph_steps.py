@@ -430,11 +430,40 @@ def batched_blocks(g: RandomGraph) -> None:
     g.add("BatchToSpaceND", [y, block, pads], 0)
 
 
+def volumes(g: RandomGraph) -> None:
+    """Planes made one volume, convolved or pooled over all three axes."""
+    x = image(g)
+    (stacked,) = g.add("Pack", [x, x, x], 0, axis=1)
+    attrs: dict[str, Any] = {"strides": [1, 1, g.pick([1, 2]), 1, 1], "padding": g.pick(["SAME", "VALID"])}
+    if g.chance(0.5):
+        filter_ = g.numbers((2, g.pick([1, 3]), 2, x.shape[3], 3))
+        (y,) = g.add("Conv3D", [stacked, filter_], 0, **attrs)
+        dressed(g, y)
+    else:
+        op = g.pick(["MaxPool3D", "AvgPool3D"])
+        g.add(op, [stacked], 0, ksize=[1, 2, 1, g.pick([1, 2]), 1], **attrs)
+
+
+def dilated(g: RandomGraph) -> None:
+    x = image(g)
+    attrs: dict[str, Any] = {"strides": [1, g.pick([1, 2]), 1, 1], "rates": [1, 1, g.pick([1, 2]), 1]}
+    g.add("Dilation2D", [x, g.numbers((2, 3, x.shape[3]))], 0, padding="SAME", **attrs)
+
+
+def warped(g: RandomGraph) -> None:
+    """Halves and quarters of a pixel, mixed: no position is a tie that rounding could decide."""
+    x = image(g)
+    move = g.constant([[1, 0.25, -0.5, 0.5, 1, 1.25, 0, 0]])
+    size, fill = g.constant([5, 4], np.int32), g.constant(1.5)
+    mode = g.pick(["CONSTANT", "REFLECT", "WRAP", "NEAREST"])
+    g.add("ImageProjectiveTransformV3", [x, move, size, fill], 0, interpolation="BILINEAR", fill_mode=mode)
+
+
 # As often as they stand here.
 STEPS: list[Callable[[RandomGraph], None]] = [
     *[unary, binary, convolved, multiplied] * 3,
     *[reduced, reshaped, joined, sliced, moved, pooled, contracted] * 2,
     *[guarded, stepped, divided, integers, compared, logical, chosen, cast, truth, searched, topmost, softmax, scanned],
     *[transposed, packed, unpacked, parted, padded, clipped, summed, one_hot, filled, resized, blocks, lrn],
-    *[channels_first, transposed_convolution, batched_blocks],
+    *[channels_first, transposed_convolution, batched_blocks, volumes, dilated, warped],
 ]
