@@ -70,9 +70,11 @@ def _whole_model(file: Hdf5File) -> KerasModel:
 
 
 def _groups(file: Hdf5File, base: str) -> dict[str, list[Named]]:
-    """The weights of each group that has any, in the file's order of groups and each group's own of weights."""
+    """The weights of each layer's group that has any; a layer called ``conv1/bn`` lies in a group within a group."""
     found: dict[str, list[Named]] = {}
-    for group in file.members(base) or []:
+    members = file.members(base) or []
+    listed = [name for name in file.names(base, "layer_names") or [] if "/" in name]
+    for group in [*members, *listed]:
         path = f"{base}/{group}".strip("/")
         weights = [(_plain(name), file.array(f"{path}/{name}")) for name in file.names(path, "weight_names") or []]
         if weights:

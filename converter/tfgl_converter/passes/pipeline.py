@@ -15,6 +15,7 @@ from .biases import normalize_biases
 from .clean_nodes import drop_control_inputs, remove_identities, strip_debug_ops
 from .common_subexpressions import merge_common_subexpressions
 from .default_attributes import fill_default_attributes
+from .dilate_convolutions import dilate_convolutions
 from .fold_scales import fold_scales
 from .fold_shapes import fold_shapes
 from .freeze_variables import freeze_variables
@@ -29,6 +30,7 @@ from .op_rewrites import rewrite_missing_ops
 from .open_signature import open_signature
 from .origins import Origins
 from .prepare import prepare_constants, prune
+from .push_scales import push_scales
 from .rewriting import Pass, PassContext, Rewritten
 from .simplify import simplify
 from .sink_transposes import sink_transposes
@@ -76,8 +78,10 @@ EACH: dict[str, Pass] = {
     "fold_shapes": fold_shapes,
     "simplify": simplify,
     "common_subexpressions": merge_common_subexpressions,
+    "dilate_convolutions": dilate_convolutions,
     "normalize_biases": normalize_biases,
     "fold_scales": fold_scales,
+    "push_scales": push_scales,
     "fold_batch_norms": _shared(fold_batch_norms),
     "fuse_padding": _shared(fuse_padding),
     "fuse_prelu": fuse_prelu,
@@ -106,6 +110,7 @@ ORDER: tuple[str, ...] = (
     "default_attributes",
     *_CLEANING,
     "sink_transposes",
+    "dilate_convolutions",
     *_CLEANING,
     "fuse_prelu",
     "normalize_biases",
@@ -113,6 +118,7 @@ ORDER: tuple[str, ...] = (
     "fold_batch_norms",
     "normalize_biases",
     "fold_scales",
+    "push_scales",
     "fuse_padding",
     *_CLEANING,
     "fuse_operations",

@@ -1,0 +1,113 @@
+"""Factors, dilations and what stands around convolutions and matrix products."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphs import FLOAT, INT, apply, graph, node, numbers, ops
+from tfgl_converter.passes.dilate_convolutions import dilate_convolutions
+from tfgl_converter.passes.push_scales import push_scales
+
+CONV = {"T": FLOAT, "strides": [1, 1, 1, 1], "padding": b"SAME", "data_format": b"NHWC", "dilations": [1, 1, 1, 1]}
+VALID = {**CONV, "padding": b"VALID"}
+X = node("x", "Placeholder", dtype=FLOAT, shape=(-1, 8, 8, 3))
+FEEDS = {"x": numbers(2, 8, 8, 3)}
+
+
+@pytest.mark.parametrize("op", ["Conv2D", "DepthwiseConv2dNative"])
+@pytest.mark.parametrize("factor", [np.float32(1 / 255), np.float32([0.5, 2, 3]), np.float32([[[[4]]]])])
+def test_a_factor_before_a_convolution(op: str, factor: np.ndarray) -> None:  # type: ignore[type-arg]
+    product = node("m", "Mul", "x", "c", T=FLOAT)
+    made = graph(X, product, node("y", op, "m", "w", **CONV), c=factor, w=numbers(3, 3, 3, 2))
+    after = apply(push_scales, made, FEEDS)
+    assert ("Mul" in ops(after)) == (factor.ndim > 2)
+
+
+def test_a_quotient_before_a_product_of_transposed_weights() -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT), node("d", "RealDiv", "x", "c", T=FLOAT),
+        node("y", "MatMul", "d", "w", T=FLOAT, transpose_a=False, transpose_b=True), c=np.float32([1, 2, 4, 8]),
+        w=numbers(3, 4),
+    )  # fmt: skip
+    assert ops(apply(push_scales, made, {"x": numbers(2, 4)})) == ["MatMul"]
+
+
+def test_a_hard_swish_with_squeeze_and_excitation() -> None:
+    made = graph(
+        X, node("a", "AddV2", "x", "three", T=FLOAT), node("r", "Relu6", "a", T=FLOAT),
+        node("s", "Mul", "r", "sixth", T=FLOAT), node("h", "Mul", "x", "s", T=FLOAT),
+        node("p", "Mean", "h", "axes", T=FLOAT, Tidx=INT, keep_dims=True), node("e", "Conv2D", "p", "w1", **CONV),
+        node("g", "Sigmoid", "e", T=FLOAT), node("k", "Mul", "h", "g", T=FLOAT), node("y", "Conv2D", "k", "w2", **CONV),
+        three=np.float32(3), sixth=np.float32(1 / 6), axes=np.int32([1, 2]), w1=numbers(1, 1, 3, 3),
+        w2=numbers(1, 1, 3, 4),
+    )  # fmt: skip
+    after = apply(push_scales, made, FEEDS)
+    assert ops(after).count("Mul") == 2
+
+
+@pytest.mark.parametrize("reader", ["Relu", "Exp", "AddV2"])
+def test_a_factor_that_something_else_reads_stays(reader: str) -> None:
+    more = ("m", "x") if reader == "AddV2" else ("m",)
+    made = graph(
+        X, node("m", "Mul", "x", "c", T=FLOAT), node("a", "Conv2D", "m", "w", **CONV),
+        node("b", reader, *more, T=FLOAT), c=np.float32(2), w=numbers(1, 1, 3, 4), outputs={"a": "a", "b": "b"},
+    )  # fmt: skip
+    assert ops(apply(push_scales, made, FEEDS)) == ops(made)
+
+
+def test_shared_weights_and_factors_on_both_sides_stay() -> None:
+    shared = graph(
+        X, node("m", "Mul", "x", "c", T=FLOAT), node("a", "Conv2D", "m", "w", **CONV),
+        node("b", "Conv2D", "x", "w", **CONV), c=np.float32(2), w=numbers(1, 1, 3, 4), outputs={"a": "a", "b": "b"},
+    )  # fmt: skip
+    assert ops(apply(push_scales, shared, FEEDS)) == ops(shared)
+    twice = graph(
+        X, node("m", "Mul", "x", "c", T=FLOAT), node("p", "Mean", "m", "axes", T=FLOAT, Tidx=INT, keep_dims=True),
+        node("k", "Mul", "m", "p", T=FLOAT), node("y", "Conv2D", "k", "w", **CONV), c=np.float32(2),
+        axes=np.int32([1, 2]), w=numbers(1, 1, 3, 4),
+    )  # fmt: skip
+    assert ops(apply(push_scales, twice, FEEDS)) == ops(twice)
+
+
+@pytest.mark.parametrize(
+    ("pads", "crops", "padding"),
+    [([[2, 2], [3, 4]], [[0, 0], [0, 1]], b"SAME"), ([[0, 0], [0, 1]], [[0, 0], [0, 1]], b"VALID"),
+     ([[4, 0], [1, 3]], [[0, 0], [0, 1]], b"EXPLICIT")],
+)  # fmt: skip
+@pytest.mark.parametrize("op", ["Conv2D", "DepthwiseConv2dNative"])
+def test_dilation_by_blocks(op: str, pads: list[list[int]], crops: list[list[int]], padding: bytes) -> None:
+    made = graph(
+        X, node("s", "SpaceToBatchND", "x", "block", "pads", T=FLOAT),
+        node("c", op, "s", "w", **VALID),
+        node("b", "BiasAdd", "c", "bias", T=FLOAT), node("r", "Relu", "b", T=FLOAT),
+        node("y", "BatchToSpaceND", "r", "block", "crops", T=FLOAT), block=np.int32([2, 3]), pads=np.int32(pads),
+        crops=np.int32(crops), w=numbers(3, 3, 3, 2), bias=numbers(6 if op.startswith("D") else 2),
+    )  # fmt: skip
+    after = apply(dilate_convolutions, made, {"x": numbers(1, 8, 8, 3)})
+    convolution = next(item for item in after.nodes.values() if item.op == op)
+    assert convolution.attrs["dilations"] == [1, 2, 3, 1]
+    assert convolution.attrs["padding"] == padding
+    assert "SpaceToBatchND" not in ops(after)
+
+
+def test_dilation_of_a_sequence() -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT, shape=(-1, 12, 3)),
+        node("s", "SpaceToBatchND", "x", "block", "pads", T=FLOAT),
+        node("e", "ExpandDims", "s", "one", T=FLOAT, Tdim=INT), node("c", "Conv2D", "e", "w", **VALID),
+        node("q", "Squeeze", "c", T=FLOAT, squeeze_dims=[1]),
+        node("y", "BatchToSpaceND", "q", "block", "crops", T=FLOAT), block=np.int32([4]), pads=np.int32([[4, 0]]),
+        crops=np.int32([[0, 0]]), one=np.int32(1), w=numbers(1, 2, 3, 5),
+    )  # fmt: skip
+    after = apply(dilate_convolutions, made, {"x": numbers(2, 12, 3)})
+    assert ops(after) == ["Conv2D", "ExpandDims", "Identity", "Squeeze"]
+
+
+def test_blocks_that_are_no_dilation_stay() -> None:
+    made = graph(
+        X, node("s", "SpaceToBatchND", "x", "block", "pads", T=FLOAT), node("c", "Conv2D", "s", "w", **CONV),
+        node("y", "BatchToSpaceND", "c", "block", "crops", T=FLOAT), block=np.int32([2, 2]),
+        pads=np.int32([[0, 0], [0, 0]]), crops=np.int32([[0, 0], [0, 0]]), w=numbers(3, 3, 3, 2),
+    )  # fmt: skip
+    assert ops(apply(dilate_convolutions, made, FEEDS)) == ops(made)
