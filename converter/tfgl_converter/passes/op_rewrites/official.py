@@ -28,7 +28,9 @@ def lookup(place: Place) -> Edge | None:
     if known is not None and len(known) == 1:
         return None
     _, keys, _ = place.inputs
-    found = place.plain(place.node.op, *place.inputs, attrs=place.node.attrs)
+    # Without the exporter's note of its shape, which TensorFlow.js does not keep to.
+    attrs = {key: value for key, value in place.node.attrs.items() if key != "_output_shapes"}
+    found = place.plain(place.node.op, *place.inputs, attrs=attrs)
     dtype = place.attr("Tin")
     shape = place.op("Shape", keys, dtype=dtype, out_type=INT32)
     return place.op("Reshape", found, shape, dtype=place.attr("Tout"), Tshape=INT32)
