@@ -104,6 +104,17 @@ def test_a_saved_model_and_control_flow(
     assert ("Switch" in ops) != bool(flags)
 
 
+def test_a_hub_module_by_its_url(here: Path, typed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    url = "https://tfhub.dev/google/imagenet/mobilenet_v1_100_224/classification/1?a=b&c=d"
+    # URL, format, compression, shard size, op check, debug ops, control flow, metadata, folder.
+    answers = [f"{url}\r", ENTER, DOWN, ENTER, ENTER, ENTER, "y", ENTER, "n", ENTER, ENTER]
+    assert typed(*answers, arguments=("--dryrun",)) == 0
+    assert command_in(capsys.readouterr().out) == [
+        "--input_format=tf_hub", "--output_format=tfjs_graph_model", "--skip_op_check", "--quantize_float16=*", url,
+        "web_model",
+    ]  # fmt: skip
+
+
 @needs_zoo
 def test_signatures_are_listed_with_their_tensors(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, dict[str, str]]] = []

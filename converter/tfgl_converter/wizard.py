@@ -276,16 +276,17 @@ def _select(message: str, choices: Mapping[str, str], default: str | None) -> st
     return str(questionary.select(message, choices=items, default=chosen).unsafe_ask())
 
 
-def _text(message: str, default: str, problem: Callable[[str], str | None]) -> str:
+def _text(message: str, default: str, problem: Callable[[str], str | None], **options: Any) -> str:
     import questionary
 
-    return str(questionary.text(message, default=default, validate=_validated(problem)).unsafe_ask())
+    return str(questionary.text(message, default=default, validate=_validated(problem), **options).unsafe_ask())
 
 
 def _path(message: str, problem: Callable[[str], str | None], default: str = "") -> str:
-    import questionary
+    from prompt_toolkit.completion import PathCompleter
 
-    return str(questionary.path(message, default=default, validate=_validated(problem)).unsafe_ask())
+    # questionary's own path question would make https:/ of https://.
+    return _text(message, default, problem, completer=PathCompleter(expanduser=True), complete_while_typing=False)
 
 
 def _confirm(message: str, default: bool) -> bool:
