@@ -87,6 +87,12 @@ def _transposed(name: str, dy: Shape, size: int, channels: int) -> Case:
     return Case("transposed convolution", name, "Conv2DBackpropInput", inputs, attrs, flops)
 
 
+def _volume(name: str, x: Shape, size: int, channels: int) -> Case:
+    inputs = {"x": x, "filter": Weight((size, size, size, x[4], channels))}
+    flops = 2 * prod(x) * size**3 * channels
+    return Case("3-D convolution", name, "Conv3D", inputs, {"strides": 1, "pad": "same"}, flops)
+
+
 def _mean(name: str, x: Shape, axes: list[int]) -> Case:
     return Case("reductions", name, "Mean", {"x": x}, {"axis": axes, "keepDims": True})
 
@@ -102,6 +108,7 @@ TOKENS = (1, 128, 768)  # BERT base
 SCORES = (1, 12, 128, 128)  # its attention
 EMBEDDING = {"x": Weight((30522, 128)), "indices": Indices((1, 128), 30522)}
 WINDOW = {"filterSize": [3, 3], "strides": [2, 2], "pad": "same"}
+CUBE = {"filterSize": [2, 2, 2], "strides": [2, 2, 2], "pad": "same"}
 
 CASES = [
     _product("512 x 512 x 512", (512, 512), Weight((512, 512))),
@@ -125,6 +132,8 @@ CASES = [
     _depthwise("5x5 28x28x240", (1, 28, 28, 240), 1, 5),
     _transposed("4x4 32x32 128 -> 64", (1, 32, 32, 128), 4, 64),
     _transposed("3x3 112x112 64 -> 32", (1, 112, 112, 64), 3, 32),
+    _volume("3x3x3 16x32x32 16 -> 32", (1, 16, 32, 32, 16), 3, 32),
+    _volume("1x1x1 16x32x32 32 -> 64", (1, 16, 32, 32, 32), 1, 64),
     *(Case("unary", f"{op} 112x112x96", op, {"x": IMAGE}) for op in ("Relu", "Exp", "Tanh", "Sigmoid", "Erf")),
     Case("binary", "Add 56x56x256, same shapes", "Add", {"a": BLOCK, "b": BLOCK}),
     Case("binary", "Add 56x56x256 + 256", "Add", {"a": BLOCK, "b": Weight((256,))}),
@@ -138,8 +147,10 @@ CASES = [
     Case("reductions", "Sum of 112x112x96", "Sum", {"x": IMAGE}, {"axis": [0, 1, 2, 3], "keepDims": False}),
     Case("reductions", "ArgMax 56x56x256 over channels", "ArgMax", {"x": BLOCK}, {"axis": 3}),
     Case("pooling", "MaxPool 3x3 112x112x64, stride 2", "MaxPool", {"x": (1, 112, 112, 64)}, WINDOW),
+    Case("pooling", "MaxPool3D 2x2x2 16x64x64x16", "MaxPool3D", {"x": (1, 16, 64, 64, 16)}, CUBE),
     _resize("bilinear 32x32x128 to 64x64", (1, 32, 32, 128), [64, 64]),
     _resize("bilinear 480x640x3 to 224x224", (1, 480, 640, 3), [224, 224]),
+    Case("random numbers", "normal, 1000x1000", "RandomStandardNormal", {}, {"shape": [1000, 1000]}),
     Case("gather", "128 rows of 30522x128", "GatherV2", EMBEDDING, {"axis": 0, "batchDims": 0}, 0, 128 * (128 + 1)),
     Case("concat", "4 x 28x28x64 on channels", "Concat", {"tensors": [(1, 28, 28, 64)] * 4}, {"axis": 3}),
     Case("concat", "2 x 128x768 on tokens", "Concat", {"tensors": [TOKENS] * 2}, {"axis": 1}),
