@@ -171,6 +171,10 @@ def test_whole_numbers_are_moved_exactly(gpu: Engine, channels: int) -> None:
     image = values(2, 5, 8, channels, dtype="int32")
     check(gpu, Row("Transform", {"image": image, "transforms": _maps(1)}, {"fillValue": -(2**31)}))
     check(gpu, Row("RotateWithOffset", {"image": image}, {"radians": 0.7, "fillValue": [1, 2, 3]}))
+    away = np.float32([[1, 0, 99, 0, 1, 99, 0, 0]])
+    for fill, whole in ((float("nan"), 0), (float("inf"), 2**31 - 1), (-3e9, -(2**31))):
+        got = one(gpu, "Transform", {"image": image, "transforms": away}, {"fillValue": fill})
+        assert (got == whole).all()
 
 
 def test_transform_of_not_a_number_and_infinities(gpu: Engine) -> None:

@@ -121,6 +121,13 @@ def test_the_largest_int_is_exact(gpu: Engine) -> None:
     assert (compare(gpu, row, {"x": lowest}) == lowest).all()
 
 
+def test_means_of_whole_numbers_are_floats(gpu: Engine) -> None:
+    attrs = {"filterSize": 2, "strides": 1, "pad": "same"}
+    for kernel, shape in (("AvgPool", (1, 5, 7, 3)), ("AvgPool3D", (1, 2, 5, 7, 3)), ("AvgPool", (0, 5, 7, 3))):
+        whole = np.random.default_rng(0).integers(-99, 100, shape).astype(np.int32)
+        exact.check(gpu, exact.Row(kernel, {"x": whole}, attrs, 1e-6))
+
+
 @pytest.mark.parametrize("kernel", ["AvgPool", "MaxPool"])
 def test_not_a_number_and_infinities(gpu: Engine, kernel: str) -> None:
     x = values((1, 9, 9, 3), "float32", 0)

@@ -43,11 +43,11 @@ def _dtype_of(value: float | complex | bool | str | bytes) -> DType:
 
 
 def _filled(shape: tuple[int, ...], value: float | complex, dtype: DType) -> Tensor:
-    number = float(value.real) if dtype == "float32" else _whole(value.real, dtype)
+    number = float(value.real) if dtype == "float32" else whole_number(value.real, dtype)
     return current().emit("fill", {}, shape, dtype, {"fill_value": number})
 
 
-def _whole(number: float, dtype: DType) -> int:
+def whole_number(number: float, dtype: DType) -> int:
     """``number`` as Cast makes it an integer: cut towards zero, kept inside int32, NaN to 0."""
     if dtype == "bool":
         return int(bool(number))
@@ -78,7 +78,7 @@ def lin_space(*, start: float, stop: float, num: int) -> Tensor:
 
 
 def _sequence(count: int, near: int, first: float, step: float, last: float, dtype: DType, exact: bool) -> Tensor:
-    number = (lambda value: _whole(value, "int32")) if exact else float
+    number = (lambda value: whole_number(value, "int32")) if exact else float
     parameters: dict[str, ParameterValue] = {
         "near_count": near,
         "last_index": count - 1,

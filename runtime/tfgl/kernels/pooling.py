@@ -17,6 +17,7 @@ from .tiles import (
     transposed,
     window_parameters,
 )
+from .unary import cast_to
 from .windows import depth_defines, depth_parameters, flat_parameters
 
 
@@ -24,7 +25,7 @@ from .windows import depth_defines, depth_parameters, flat_parameters
 def avg_pool(
     x: Tensor, *, filter_size: Extents, strides: Extents, pad: Pad, dim_rounding_mode: Rounding = None
 ) -> Tensor:
-    """The mean of each window, padding left out."""
+    """The mean of each window, padding left out; float32."""
     return _pooled(x, pool2d_geometry(x.shape, filter_size, strides, pad, dim_rounding_mode=dim_rounding_mode), {})
 
 
@@ -47,7 +48,7 @@ def avg_pool3d(
     dim_rounding_mode: Rounding = None,
     data_format: str = "NDHWC",
 ) -> Tensor:
-    """AvgPool of volumes (batch, depth, height, width, channels)."""
+    """AvgPool of volumes (batch, depth, height, width, channels); float32."""
     geometry = pool3d_geometry(
         x.shape, filter_size, strides, pad, dim_rounding_mode=dim_rounding_mode, data_format=data_format
     )
@@ -73,6 +74,8 @@ def max_pool3d(
 
 def _pooled(x: Tensor, geometry: Convolution, defines: dict[str, object]) -> Tensor:
     check_numbers(x)
+    if "MAXIMUM" not in defines:
+        x = cast_to(x, "float32")
     if 0 in geometry.out_shape:
         return zeros(x, geometry.out_shape)
     # As TensorFlow.js has it, and its specs demand, whatever strides and padding.

@@ -11,6 +11,7 @@ from ..errors import InvalidArgumentError
 from ..ir.shapes import transform_shape
 from ..registry import kernel
 from ..tensor import Tensor
+from .generate import whole_number
 from .image import check_images
 
 _FILL_MODES = {"constant": 0, "reflect": 1, "wrap": 2, "nearest": 3}
@@ -43,7 +44,7 @@ def transform(
     if transforms.dtype != "float32":
         raise InvalidArgumentError(f"Error in Transform: transforms must be float32, got {transforms.dtype}")
     _, height, width, channels = image.shape
-    outside = float(fill_value) if image.kind == "float" else int(fill_value)
+    outside = float(fill_value) if image.kind == "float" else whole_number(fill_value, image.dtype)
     if not image.size or 0 in shape:
         return image.engine.emit("fill", {}, shape, image.dtype, {"fill_value": outside})
     aligned = channels % 4 == 0
