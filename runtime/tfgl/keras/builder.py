@@ -370,7 +370,7 @@ class Builder:
         )
 
     def strided_slice(self, x: Tensor, items: Sequence[int | slice]) -> Tensor:
-        """Python's slicing by numbers and slices with a step above 0, from the first axis on."""
+        """Python's slicing by numbers and slices, from the first axis on."""
         begin, end, step, shape = [], [], [], []
         begin_mask = end_mask = shrink = 0
         for axis, item in enumerate(items):
@@ -383,9 +383,9 @@ class Builder:
                 # The end after -1 is the end of the axis.
                 end_mask |= (item == -1) << axis
                 continue
-            start, stop, stride = item.start, item.stop, item.step or 1
-            if stride < 1:
-                raise InvalidArgumentError(f"steps of a slice must be positive, got {stride}")
+            start, stop, stride = item.start, item.stop, 1 if item.step is None else item.step
+            if not stride:
+                raise ModelFormatError("a slice has a step of 0")
             begin_mask |= (start is None) << axis
             end_mask |= (stop is None) << axis
             begin.append(start or 0)
@@ -393,8 +393,6 @@ class Builder:
             step.append(stride)
             if size >= 0:
                 shape.append(len(range(*item.indices(size))))
-            elif start is None and stop is None and stride == 1:
-                shape.append(-1)
             else:
                 shape.append(-1)
         return self.add(

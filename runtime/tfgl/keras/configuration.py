@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -205,6 +206,30 @@ def endpoints(value: Any, place: str) -> Any:
             found += list(references_of(endpoints(item, place)))
         return found
     raise ModelFormatError(f"{place}: expected [layer, node, tensor] entries, got {_shown(value)}")
+
+
+_OPERATIONS = re.compile(r"keras(\.src)?\.ops\b")
+
+
+def is_operation(entry: Config) -> bool:
+    """Whether a layer's entry is a function of keras.ops that stands in a model's graph.
+
+    HDF5 files of Keras 3 do not name the module: there, a layer says whether it is trainable and a function does not.
+
+    >>> is_operation({"class_name": "Subtract", "config": {"name": "s"}, "inbound_nodes": [{"args": [], "kwargs": {}}]})
+    True
+    """
+    if entry.get("module"):
+        return _OPERATIONS.match(str(entry["module"])) is not None
+    config, nodes = entry.get("config"), entry.get("inbound_nodes")
+    return (
+        isinstance(config, Mapping)
+        and entry.get("class_name") != "Operation"
+        and not {"trainable", "dtype", "layers"} & set(config)
+        and isinstance(nodes, list)
+        and bool(nodes)
+        and all(isinstance(node, Mapping) and "args" in node for node in nodes)
+    )
 
 
 def batch_shape(config: Config) -> tuple[int, ...] | None:

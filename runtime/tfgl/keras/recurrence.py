@@ -211,7 +211,12 @@ def run_cell(c: Call, cell: Cell, x: Tensor, given: Sequence[Tensor]) -> list[Te
     """
     b = c.b
     time_major = c.flag("time_major")
-    mask = c.kwargs["mask"] if isinstance(c.kwargs.get("mask"), Tensor) else x.mask
+    mask, passed = x.mask, x.mask
+    if c.keras3 and (given or tensors_of(c.kwargs.get("initial_state"))):
+        # Keras 3 hands the mask of the input on only where that is the one tensor that comes in.
+        mask = None
+    if isinstance(c.kwargs.get("mask"), Tensor):
+        mask = passed = c.kwargs["mask"]
     if x.shape[0 if time_major else 1] == 0:
         raise ModelFormatError(f"{c}: a sequence of no steps")
     sequence = x if time_major else _swapped(c, x)
@@ -235,7 +240,7 @@ def run_cell(c: Call, cell: Cell, x: Tensor, given: Sequence[Tensor]) -> list[Te
     )
     output, states = recurrence.result(c.flag("unroll"))
     if recurrence.sequences:
-        output = (output if time_major else _swapped(c, output)).masked(mask)
+        output = (output if time_major else _swapped(c, output)).masked(passed)
     return [output, *states] if c.flag("return_state") else [output]
 
 

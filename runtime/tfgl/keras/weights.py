@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import ModelFormatError
-from .configuration import MODELS, layer_parts
+from .configuration import MODELS, is_operation, layer_parts
 from .registry import Row, Weight, row_of
 
 Array = np.ndarray[Any, Any]
 # Arrays, or (weight name, array) pairs, in Keras's order, or by name; an array may be a function that reads it.
 Arrays = Sequence[Any] | Mapping[str, Any]
 _DEEPEST = 64
-_OPERATIONS = re.compile(r"keras(\.src)?\.ops\b")
 
 
 class LayerNode:
@@ -29,7 +27,7 @@ class LayerNode:
     def __init__(self, entry: Mapping[str, Any], parents: tuple[str, ...] = (), name: str | None = None) -> None:
         """The tree below a layer's entry; UnsupportedOpError for classes that have no row."""
         self.class_name, self.config = layer_parts(entry, "/".join(parents) or "the model")
-        if _OPERATIONS.match(str(entry.get("module") or "")):
+        if is_operation(entry):
             # A function of keras.ops in a model's graph; some are called as layers are.
             self.config["operation"], self.class_name = self.class_name, "Operation"
         self.entry = entry

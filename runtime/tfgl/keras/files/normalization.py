@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from ...errors import ModelFormatError
 from ...io.artifacts import parse_model_json
+from ..configuration import is_operation
 from .model import MODEL_CLASSES, Config, layer_name
 
 # Keys that only some Keras versions write, each with the value that changes nothing.
@@ -112,7 +112,7 @@ def _layer(value: Config, kind: str, config: Config, where: str) -> Config:
     if isinstance(registered, str) and registered and registered != kind and registered != f"keras>{kind}":
         kind = registered
     module = str(value.get("module") or "")
-    is_operation = re.match(r"keras\.src\.ops\b|keras\.ops\b", module) is not None
+    operation = is_operation(value)
     members: Config = {
         key: _object(one, where)
         for key, one in config.items()
@@ -132,15 +132,15 @@ def _layer(value: Config, kind: str, config: Config, where: str) -> Config:
     if kind in MODEL_CLASSES and isinstance(members.get("layers"), list):
         members = _model(kind, config, members, where)
     result: Config = {"class_name": kind, "config": members}
-    if is_operation:
+    if operation:
         result = {"class_name": "Operation", "config": {**members, "operation": kind}}
     for key, one in value.items():
         if key in _STRUCTURE or key in ("class_name", "config"):
             continue
         if key == "inbound_nodes":
             # What was brought into shape before, and written, is an Operation already.
-            nodes = _nodes(one, kind, is_operation or kind == "Operation", where)
-            if is_operation and kind in _MERGES and all(isinstance(node, list) and len(node) == 2 for node in nodes):
+            nodes = _nodes(one, kind, operation or kind == "Operation", where)
+            if operation and kind in _MERGES and all(isinstance(node, list) and len(node) == 2 for node in nodes):
                 result = {"class_name": kind, "config": members}
             result[key] = nodes
         else:
@@ -223,13 +223,13 @@ def _indices(reference: list[Any], where: str) -> list[int]:
     return reference[1:3]
 
 
-def _nodes(nodes: Any, kind: str, is_operation: bool, where: str) -> list[Any]:
+def _nodes(nodes: Any, kind: str, operation: bool, where: str) -> list[Any]:
     if not isinstance(nodes, list):
         raise ModelFormatError(f"{where}: 'inbound_nodes' must be a list, got {_shown(nodes)}")
     result: list[Any] = []
     for node in nodes:
         if isinstance(node, dict) and "args" in node:
-            result.append(_node(node, kind, is_operation, where))
+            result.append(_node(node, kind, operation, where))
         elif isinstance(node, dict):
             # Keras 2 keeps the names of a layer's inputs in the outer structure.
             result.append([node[key] for key in sorted(node)])
@@ -240,14 +240,14 @@ def _nodes(nodes: Any, kind: str, is_operation: bool, where: str) -> list[Any]:
     return result
 
 
-def _node(node: Config, kind: str, is_operation: bool, where: str) -> Any:
+def _node(node: Config, kind: str, operation: bool, where: str) -> Any:
     """A call as Keras 2 writes it; Keras 3's own shape, tensors as ``[layer, node, tensor]``, where it cannot."""
     args, kwargs = node.get("args"), node.get("kwargs") or {}
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise ModelFormatError(f"{where}: a node must have lists 'args' and 'kwargs', got {_shown(node)}")
     args = [_call_value(one, where) for one in args]
     kwargs = {key: _call_value(one, where) for key, one in kwargs.items()}
-    if is_operation:
+    if operation:
         tensors = [one for one in args if _is_reference(one)]
         if kind in _MERGES and len(tensors) == len(args) == 2 and not kwargs:
             return [[*one, {}] for one in tensors]

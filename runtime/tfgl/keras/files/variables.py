@@ -23,6 +23,7 @@ _VARIABLES: dict[str, str] = {
     "AdditiveAttention": "scale?use_scale",
     "Embedding": "embeddings",
     "PReLU": "alpha",
+    "Normalization": "mean variance count",
     "MultiHeadAttention GroupQueryAttention GroupedQueryAttention": "query/kernel query/bias?use_bias "
     "key/kernel key/bias?use_bias value/kernel value/bias?use_bias "
     "attention_output/kernel attention_output/bias?use_bias",
@@ -70,6 +71,8 @@ def variable_names(layer: Config) -> list[str] | None:
     patterns = _BY_CLASS.get(kind)
     if patterns is None or (kind == "BatchNormalization" and config.get("renorm")):
         return None
+    if kind == "Normalization" and config.get("mean") is not None:
+        return []
     pairs = [pattern.partition("?") for pattern in patterns]
     return [name for name, _, flag in pairs if not flag or config.get(flag) is not False]
 

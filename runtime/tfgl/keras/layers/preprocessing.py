@@ -145,7 +145,10 @@ def random_image(c: Call) -> Tensor:
 
 @layer("RandomCrop")
 def random_crop(c: Call) -> Tensor:
-    """Outside training, images are resized to the size of the crop, after cropping to its aspect."""
+    """Outside training, Keras 2 resizes images to the size of the crop, after cropping to its aspect; Keras 3 does
+    nothing."""
+    if c.keras3:
+        return c.x
     x, single = _images(c)
     height, width = c.integer("height"), c.integer("width")
     rows, columns = _space(c, x)
