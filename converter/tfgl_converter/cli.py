@@ -77,16 +77,18 @@ def _guarded(given: argparse.Namespace, options: dict[str, Any], prog: str) -> i
 def _convert(given: argparse.Namespace, options: dict[str, Any]) -> int:
     from time import perf_counter
 
+    from tfgl.tables import one_line
+
     from .dispatch import convert
     from .progress import stage_display
-    from .report import print_report, printable, report_json
+    from .report import print_report, report_json
 
     start = perf_counter()
     with stage_display(False if given.quiet else None) as begin:
         done = convert(given.input_path, given.output_path, progress=None if given.quiet else begin, **options)
     seconds = perf_counter() - start
     for text in () if given.quiet else done.warnings:
-        print(f"warning: {printable(text)}", file=sys.stderr)
+        print(f"warning: {one_line(text)}", file=sys.stderr)
     if given.json:
         import json
 
@@ -127,14 +129,13 @@ def _versions() -> str:
 
 def _message(error: Exception) -> str:
     from tfgl.errors import TfglError
-
-    from .report import printable
+    from tfgl.tables import one_line
 
     if isinstance(error, (TfglError, OSError)):
-        return printable(str(error))
+        return one_line(str(error))
     if isinstance(error, MemoryError):
         return "out of memory"
-    return printable(f"internal error, {type(error).__name__}: {error}; --debug shows where, please report it")
+    return one_line(f"internal error, {type(error).__name__}: {error}; --debug shows where, please report it")
 
 
 def run() -> NoReturn:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from tfgl.tables import bytes_text, make_table, one_line, shape_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,17 +38,17 @@ def summary_lines(done: Conversion, seconds: float) -> list[str]:
     graph = done.output_format == "tfjs_graph_model"
     if done.ops:
         ranked = sorted(done.ops.items(), key=lambda item: (-item[1], item[0]))
-        common = ", ".join(f"{printable(op)} {count}" for op, count in ranked[:_SHOWN_OPS])
+        common = ", ".join(f"{one_line(op)} {count}" for op, count in ranked[:_SHOWN_OPS])
         more = ", ..." if len(ranked) > _SHOWN_OPS else ""
         lines.append(f"{'ops' if graph else 'layers':8}{sum(done.ops.values())}: {common}{more}")
     if done.weights is not None:
-        lines.append(f"{'weights':8}{done.weights.count}: {size_text(_shard_bytes(done))}")
+        lines.append(f"{'weights':8}{done.weights.count}: {bytes_text(_shard_bytes(done))}")
     parts = "graph" if graph else "layers"
     agree = f"{parts}, manifest and shards agree" if done.weights is not None else "every weight is there"
     lines.append(f"{'checked':8}read back: {agree}")
     total = sum(done.files.values())
     lines.append(
-        f"{'wrote':8}{printable(str(done.path))}: {_counted(len(done.files), 'file')}, {size_text(total)}, "
+        f"{'wrote':8}{one_line(str(done.path))}: {_counted(len(done.files), 'file')}, {bytes_text(total)}, "
         f"{seconds:.1f} s"
     )
     return lines
@@ -109,37 +110,16 @@ def _quantized(done: Conversion) -> Table | None:
     saved, before = sum(w.bytes_saved for w in weights), sum(w.bytes_before for w in weights)
     worst = max(w.largest_error for w in weights)
     total = (_counted(len(weights), "weight"), "", saved, f"{worst:.3g}")
-    title = f"quantised: {size_text(before)} became {size_text(before - saved)}"
+    title = f"quantised: {bytes_text(before)} became {bytes_text(before - saved)}"
     columns = ("weight", "stored as", "bytes saved", "largest error")
     return make_table(title, columns, rows, right=columns[2:], total=total)
-
-
-def make_table(
-    title: str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    right: Sequence[str] = (),
-    total: Sequence[object] | None = None,
-) -> Table:
-    """A table of texts; the columns named in ``right`` hold numbers, ``total`` stands below a line."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, show_footer=total is not None)
-    for at, column in enumerate(columns):
-        footer = Text(str(total[at])) if total is not None else ""
-        table.add_column(column, footer, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(str(cell))) for cell in row))
-    return table
 
 
 def _ends(specs: dict[str, TensorSpec]) -> list[str]:
     texts = []
     for key, (dtype, shape) in specs.items():
-        sizes = "" if shape is None else f"[{', '.join('?' if n < 0 else str(n) for n in shape)}]"
-        texts.append("  ".join(part for part in (printable(key), f"{dtype or ''} {sizes}".strip()) if part))
+        sizes = "" if shape is None else shape_text(shape)
+        texts.append("  ".join(part for part in (one_line(key), f"{dtype or ''} {sizes}".strip()) if part))
     return texts
 
 
@@ -154,27 +134,3 @@ def _shard_bytes(done: Conversion) -> int:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def size_text(count: int) -> str:
-    """A number of bytes for people.
-
-    >>> size_text(999), size_text(77_744), size_text(4 << 20)
-    ('999 bytes', '77.7 kB', '4.2 MB')
-    """
-    if count < 1000:
-        return f"{count} bytes"
-    for unit, factor in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
-        if count < 1000 * factor or unit == "GB":
-            return f"{count / factor:.1f} {unit}"
-    raise AssertionError("unreachable")
-
-
-def printable(text: str) -> str:
-    r"""``text`` on one line, control characters spelled out: names in a model are strangers' and reach the terminal.
-
-    >>> printable("conv\x1b[2J\n  1")
-    'conv\\x1b[2J 1'
-    """
-    flat = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in flat)

@@ -187,12 +187,11 @@ def _signature_text(signature: Signature) -> str:
 
 
 def _tensors(infos: Mapping[str, TensorInfo]) -> str:
-    from .report import printable
+    from tfgl.tables import printable, shape_text
 
     shown = []
     for key, info in list(infos.items())[:_SHOWN_TENSORS]:
-        shape = "any shape" if info.shape is None else f"[{', '.join('?' if n < 0 else str(n) for n in info.shape)}]"
-        shown.append(f"{printable(key)} {info.dtype or ''} {shape}")
+        shown.append(f"{printable(key)} {info.dtype or ''} {shape_text(info.shape)}")
     more = f" and {len(infos) - len(shown)} more" if len(infos) > len(shown) else ""
     return (", ".join(shown) or "none") + more
 
@@ -258,7 +257,7 @@ def _wrong_metadata(text: str) -> str | None:
 def _print_files(path: Path) -> None:
     from rich.console import Console
 
-    from .report import make_table
+    from tfgl.tables import make_table
 
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     base = path.parent if path.is_file() else path

@@ -14,6 +14,7 @@ from . import engine as engines
 from .engine import KernelRun
 from .errors import InvalidArgumentError
 from .gl import raw
+from .tables import bytes_text
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -324,15 +325,3 @@ def _read(outputs: Tensor | Sequence[Tensor]) -> None:
     for tensor in [outputs] if isinstance(outputs, Tensor) else outputs:
         tensor.numpy()
         tensor.dispose()
-
-
-def bytes_text(count: int) -> str:
-    """A count of bytes for people.
-
-    >>> bytes_text(5_242_880)
-    '5.0 MB'
-    """
-    for unit, size in (("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

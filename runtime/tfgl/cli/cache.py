@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..profile import bytes_text
+from ..tables import bytes_text
 from .command import Failure, Settings, print_json, with_settings
 
 

@@ -20,6 +20,7 @@ import click
 
 from ..errors import TfglError
 from ..tables import make_table as make_table
+from ..tables import one_line as one_line
 from ..tables import printable as printable
 from ..tables import shape_text as shape_text
 
@@ -199,15 +200,6 @@ def existing_model(context: click.Context, parameter: click.Parameter, value: An
         if "://" not in place and not os.path.exists(os.path.expanduser(place)):
             raise click.BadParameter(f"there is no {place!r}; expected a folder, a model.json or an http(s) URL")
     return value
-
-
-def one_line(text: str) -> str:
-    r"""``text`` without line breaks and control characters.
-
-    >>> one_line("a\n  b")
-    'a b'
-    """
-    return printable(" ".join(text.split()))
 
 
 def print_json(value: object) -> None:

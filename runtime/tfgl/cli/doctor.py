@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..profile import bytes_text
+from ..tables import bytes_text
 from .command import Settings, make_table, print_json, print_table, printable, with_settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..profile import bytes_text
+from ..tables import bytes_text
 from .command import (
     Settings,
     existing_model,
