@@ -47,15 +47,18 @@ class KernelRun:
 
 
 class Trace:
-    """Draws of one traced run, in order; those before ``done`` have been executed."""
+    """Draws of one traced run, in order; those before ``done`` have been executed.
 
-    def __init__(self) -> None:
+    Once it is not ``recorded`` any more, draws that have been executed are forgotten.
+    """
+
+    def __init__(self, *, recorded: bool = True) -> None:
+        self.recorded = recorded
         self.draws: list[Draw] = []
         self.done = 0
         self.fused = 0  # draws that were merged into others, or read by none
         self.reads = 0  # values of inputs and draws that the host asked for in the middle
         self.inputs: frozenset[int] = frozenset()  # identities of the buffers that the next run may fill otherwise
-        self.abandoned = False
         self.deferred: list[Buffer] = []
 
 
@@ -386,30 +389,24 @@ class Engine:
     # -- tracing ------------------------------------------------------------
 
     @contextmanager
-    def tracing(self) -> Iterator[Trace]:
-        """Collect draws instead of executing them; what is left runs when the block ends."""
+    def tracing(self, *, record: bool = True) -> Iterator[Trace]:
+        """Collect draws instead of executing them; what is left runs when the block ends.
+
+        Without ``record`` draws are forgotten once they have run: they are held back only to be merged.
+        """
         if self._open_trace is not None:
             raise InvalidArgumentError("a trace is open already; traces do not nest")
         self.device.check()
         self.collect_dead()
-        trace = self._trace = self._open_trace = Trace()
+        trace = self._trace = self._open_trace = Trace(recorded=record)
         try:
             yield trace
             self.flush()
         finally:
-            self._end(trace)
+            self._trace = self._open_trace = None
+            self._give_deferred(trace)
 
-    def abandon_trace(self) -> None:
-        """Execute what the open trace holds back and forget its draws; those that follow execute at once."""
-        trace = self._trace
-        if trace is not None:
-            self.flush()
-            trace.abandoned = True
-            trace.draws.clear()
-            self._end(trace)
-
-    def _end(self, trace: Trace) -> None:
-        self._trace = self._open_trace = None
+    def _give_deferred(self, trace: Trace) -> None:
         for buffer in trace.deferred:
             if buffer.owners <= 0 and buffer.texture is not None:
                 self.pool.give(buffer.texture)
@@ -457,6 +454,10 @@ class Engine:
                     self.pool.give(buffer.texture)
                     buffer.texture = None
         trace.done = len(trace.draws)
+        if not trace.recorded:
+            trace.draws.clear()
+            trace.done = 0
+            self._give_deferred(trace)
 
     def derive(self, tensor: Tensor, key: object, make: Any) -> Tensor:
         """``make()``, kept with ``tensor`` under ``key`` when it is a weight, so that it is made once."""

@@ -52,7 +52,7 @@ class Flags:
     max_recordings: int = 16
     """Recordings that one model keeps, least recently used out first."""
 
-    max_recorded_draws: int = 1 << 15
+    max_recorded_draws: int = 1 << 16
     """The longest recording; an inference of more draws, such as one with a very long loop, is never recorded."""
 
     def set(self, name: str, value: object) -> None:

@@ -118,7 +118,8 @@ class Executor(PreparedGraph):
                     self.replays += 1
                     return self._replay(captured, feeds)
             return self._capture(key, feeds, hosts, fetches)
-        return Run(self).fetch(feeds, fetches)
+        with self.engine.tracing(record=False) as trace:
+            return Run(self, trace=trace).fetch(feeds, fetches)
 
     def run_kept(self, feeds: Feeds, fetches: Sequence[Edge]) -> tuple[dict[Edge, Tensor], list[Tensor]]:
         """Every tensor outside loops and functions that is computed on the way, and those at ``fetches``."""
@@ -153,7 +154,7 @@ class Executor(PreparedGraph):
             buffers: list[Buffer] = []
             found = [_buffers(result, buffers) for result in results]
             engine.flush()
-            if trace.reads or trace.abandoned or any(own is None for own in found):
+            if trace.reads or not trace.recorded or any(own is None for own in found):
                 self._dynamic.add(key)
             else:
                 recording = Recording(engine, trace.draws, list(inputs.values()), buffers)

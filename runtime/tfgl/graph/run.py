@@ -92,12 +92,20 @@ class Run(Interpreter):
                 return forwarded
             outputs = lower_node(_GraphCall(node, inputs, read, self))
         self._note(node, inputs, read, outputs)
-        trace = self._trace
-        if trace is not None and (trace.reads or len(trace.draws) > self.engine.flags.max_recorded_draws):
-            # It cannot be replayed, or is too long to be kept: what was held back runs, and what follows at once.
-            self.engine.abandon_trace()
-            self._trace = None
+        self._bound_trace()
         return outputs
+
+    def _bound_trace(self) -> None:
+        """Keep what a trace holds within bounds, however long a loop is."""
+        trace = self._trace
+        if trace is None:
+            return
+        if trace.recorded and (trace.reads or len(trace.draws) > self.engine.flags.max_recorded_draws):
+            # It cannot be replayed, or is too long to be kept.
+            trace.recorded = False
+            self.engine.flush()
+        elif len(trace.draws) - trace.done > _MOST_PENDING:
+            self.engine.flush()
 
     def _on_host(self, node: Node, inputs: Sequence[Value], read: frozenset[int]) -> list[Tensor | None] | None:
         """Outputs of shape arithmetic: few values, all of which the host holds already; else None."""
@@ -207,6 +215,8 @@ class Run(Interpreter):
 
 # Indices of lists and the like, which may be more than what is computed on the host at once.
 _MOST_STEERING = 1 << 14
+# Draws that are held back to be merged: the driver may begin with those before.
+_MOST_PENDING = 1 << 11
 # Random numbers differ at each call; identities keep the tensor they are given.
 _NEVER_ON_HOST = frozenset(
     {"Identity", "IdentityN", "StopGradient", "Snapshot", "Fill", "RandomUniform", "RandomUniformInt",
