@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from dataflow import run
-from graphs import FLOAT, function, graph, node, ops
+from graphs import FLOAT, apply, function, graph, node, ops
 from tfgl.errors import ModelFormatError
 from tfgl.ir.graph import DataType, Function, FunctionName, Graph, Node
 from tfgl_converter.passes import PassContext, run_passes
+from tfgl_converter.passes.constant_branches import constant_branches
 from tfgl_converter.writers.graph_def import graph_to_json
 
 INT = DataType("int32")
@@ -206,3 +207,24 @@ def test_loops_that_cannot_be(functions: list[Function], message: str) -> None:
     before = graph(X, loop("w", "less", "body", "x", "x"), outputs={"y": "w"})
     with pytest.raises(ModelFormatError, match=message):
         lowered(before, *functions)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_branches_of_a_constant_predicate(taken: bool) -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT), node("s", "Switch", "x", "p", T=FLOAT), node("n", "Neg", "s:0", T=FLOAT),
+        node("e", "Exp", "s:1", T=FLOAT), node("t", "Switch", "e", "q", T=FLOAT),
+        node("m", "Merge", "n", "e", T=FLOAT, N=2), node("y", "Abs", "m", T=FLOAT),
+        node("q", "Placeholder", dtype=BOOL), p=np.bool_(taken), outputs={"y": "y"},
+    )  # fmt: skip
+    after, _ = run_passes(made, PassContext())
+    assert ops(after) == ["Abs", "Exp" if taken else "Neg"]
+
+
+def test_a_branch_that_an_output_reads_stays() -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT), node("s", "Switch", "x", "p", T=FLOAT), node("n", "Neg", "s:0", T=FLOAT),
+        node("e", "Exp", "s:1", T=FLOAT), p=np.bool_(True), outputs={"n": "n", "e": "e"},
+    )  # fmt: skip
+    after = apply(constant_branches, made)
+    assert ops(after) == ["Exp", "Neg", "Switch"]

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from graphs import FLOAT, INT, apply, graph, node, numbers, ops
+from tfgl_converter.passes import PassContext, run_passes
 from tfgl_converter.passes.dilate_convolutions import dilate_convolutions
+from tfgl_converter.passes.merge_constants import merge_constants
 from tfgl_converter.passes.push_scales import push_scales
+from tfgl_converter.passes.sink_reshapes import sink_reshapes
 
 CONV = {"T": FLOAT, "strides": [1, 1, 1, 1], "padding": b"SAME", "data_format": b"NHWC", "dilations": [1, 1, 1, 1]}
 VALID = {**CONV, "padding": b"VALID"}
@@ -111,3 +114,49 @@ def test_blocks_that_are_no_dilation_stay() -> None:
         pads=np.int32([[0, 0], [0, 0]]), crops=np.int32([[0, 0], [0, 0]]), w=numbers(3, 3, 3, 2),
     )  # fmt: skip
     assert ops(apply(dilate_convolutions, made, FEEDS)) == ops(made)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [(("Mul", "x", "a"), ("Mul", "b", "m"), ["Mul"]), (("RealDiv", "x", "a"), ("Mul", "m", "b"), ["Mul"]),
+     (("Mul", "a", "x"), ("RealDiv", "m", "b"), ["Mul"]), (("AddV2", "x", "a"), ("Sub", "m", "b"), ["AddV2"]),
+     (("Sub", "x", "a"), ("Add", "b", "m"), ["AddV2"]), (("Sub", "a", "x"), ("Add", "b", "m"), ["Add", "Sub"]),
+     (("Mul", "x", "a"), ("AddV2", "m", "b"), ["AddV2", "Mul"]),
+     (("Mul", "x", "row"), ("Mul", "m", "column"), ["Mul"] * 2),
+     (("Mul", "x", "huge"), ("Mul", "m", "huge"), ["Mul"] * 2), (("Mul", "x", "a"), ("Mul", "m", "row"), ["Mul"])],
+)  # fmt: skip
+def test_constants_in_a_row(first: tuple[str, ...], second: tuple[str, ...], left: list[str]) -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT), node("m", *first, T=FLOAT), node("y", *second, T=FLOAT),
+        a=np.float32(3), b=np.float32(5), row=numbers(4), column=numbers(3, 1), huge=np.float32(1e30),
+    )  # fmt: skip
+    assert ops(apply(merge_constants, made, {"x": numbers(3, 4) * np.float32(1e-25)})) == left
+
+
+def test_a_chain_of_constants_is_one() -> None:
+    chain = [node(f"m{i}", "Mul", f"m{i - 1}" if i else "x", "c", T=FLOAT) for i in range(8)]
+    made = graph(node("x", "Placeholder", dtype=FLOAT), *chain, c=np.float32(2), outputs={"y": "m7"})
+    assert ops(apply(merge_constants, made, {"x": numbers(3)})) == ["Mul"]
+
+
+def test_a_dense_layer_over_a_sequence_is_one_product() -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT, shape=(-1, 5, 3)), node("r", "Reshape", "x", "flat", T=FLOAT, Tshape=INT),
+        node("m", "MatMul", "r", "w", T=FLOAT, transpose_a=False, transpose_b=False),
+        node("s", "Reshape", "m", "back", T=FLOAT, Tshape=INT), node("a", "AddV2", "s", "b", T=FLOAT),
+        node("y", "Relu", "a", T=FLOAT), flat=np.int32([-1, 3]), back=np.int32([-1, 5, 4]), w=numbers(3, 4),
+        b=numbers(4),
+    )  # fmt: skip
+    feeds = {"x": numbers(2, 5, 3)}
+    assert ops(apply(sink_reshapes, made, feeds)) == ops(made)
+    after, _ = run_passes(made, PassContext())
+    assert ops(after) == ["Reshape", "Reshape", "_FusedMatMul"]
+
+
+def test_a_bias_over_another_axis_stays_behind_its_reshape() -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT, shape=(-1, 3)), node("m", "MatMul", "x", "w", T=FLOAT),
+        node("s", "Reshape", "m", "back", T=FLOAT, Tshape=INT), node("y", "AddV2", "s", "b", T=FLOAT),
+        back=np.int32([-1, 2, 2]), w=numbers(3, 4), b=numbers(2),
+    )  # fmt: skip
+    assert apply(sink_reshapes, made, {"x": numbers(2, 3)}).nodes["y"].op == "AddV2"

@@ -14,6 +14,7 @@ from tfgl.ir.rewrites import fold_batch_norms, fold_constants, fuse_activations,
 from .biases import normalize_biases
 from .clean_nodes import drop_control_inputs, remove_identities, strip_debug_ops
 from .common_subexpressions import merge_common_subexpressions
+from .constant_branches import constant_branches
 from .default_attributes import fill_default_attributes
 from .dilate_convolutions import dilate_convolutions
 from .fold_scales import fold_scales
@@ -26,6 +27,7 @@ from .fuse_softmax import fuse_softmax
 from .gate_constants import gate_constants
 from .inline_functions import inline_functions
 from .lower_control_flow import lower_control_flow
+from .merge_constants import merge_constants
 from .op_rewrites import rewrite_missing_ops
 from .open_signature import open_signature
 from .origins import Origins
@@ -33,6 +35,7 @@ from .prepare import prepare_constants, prune
 from .push_scales import push_scales
 from .rewriting import Pass, PassContext, Rewritten
 from .simplify import simplify
+from .sink_reshapes import sink_reshapes
 from .sink_transposes import sink_transposes
 from .split_cases import split_cases
 
@@ -74,9 +77,12 @@ EACH: dict[str, Pass] = {
     "fuse_softmax": fuse_softmax,
     "rewrite_missing_ops": rewrite_missing_ops,
     "sink_transposes": sink_transposes,
+    "sink_reshapes": sink_reshapes,
     "fold_constants": _shared(fold_constants),
     "fold_shapes": fold_shapes,
+    "constant_branches": constant_branches,
     "simplify": simplify,
+    "merge_constants": merge_constants,
     "common_subexpressions": merge_common_subexpressions,
     "dilate_convolutions": dilate_convolutions,
     "normalize_biases": normalize_biases,
@@ -109,7 +115,10 @@ ORDER: tuple[str, ...] = (
     "rewrite_missing_ops",
     "default_attributes",
     *_CLEANING,
+    "constant_branches",
+    "merge_constants",
     "sink_transposes",
+    "sink_reshapes",
     "dilate_convolutions",
     *_CLEANING,
     "fuse_prelu",

@@ -154,18 +154,110 @@ def _slope(product: Node, x: Edge, editor: Editor) -> float | None:
     return None
 
 
+def _bounds(node: Node, editor: Editor) -> Node | None:
+    """Minimum(Maximum(x, a), b) with a <= b is ClipByValue, unless it is one of the above."""
+    found = _clip(node, editor)
+    if found is not None or node.attrs.get("T") not in ("float32", "float16", "float64"):
+        return found
+    for x, high in (node.inputs, node.inputs[::-1]):
+        inner = editor.nodes.get(x.node)
+        top = editor.value(high)
+        if inner is None or inner.op != "Maximum" or x.index or top is None or top.shape != ():
+            continue
+        sides = [editor.resolve(edge) for edge in inner.inputs]
+        for source, low in (sides, sides[::-1]):
+            bottom = editor.value(low)
+            if bottom is not None and bottom.shape == () and bool(bottom <= top):
+                return Node(node.name, "ClipByValue", (source, low, high), (), {"T": node.attrs["T"]})
+    return None
+
+
+def _first_of(*rules: Rule) -> Rule:
+    def rule(node: Node, editor: Editor) -> Edge | Node | None:
+        return next((found for each in rules if (found := each(node, editor)) is not None), None)
+
+    return rule
+
+
+def _read(edge: Edge, editor: Editor, op: str) -> tuple[Edge, ...] | None:
+    """What a node of ``op`` at ``edge`` reads."""
+    node = editor.nodes.get(edge.node)
+    if node is None or node.op != op or edge.index:
+        return None
+    return tuple(editor.resolve(source) for source in node.inputs)
+
+
+def _plain(node: Node, op: str, *inputs: Edge) -> Node:
+    return Node(node.name, op, inputs, (), {"T": node.attrs["T"]} if "T" in node.attrs else {})
+
+
+def _is_float(node: Node) -> bool:
+    return node.attrs.get("T") in ("float32", "float16", "float64", "bfloat16")
+
+
+def _square(node: Node, editor: Editor) -> Node | None:
+    """x · x, and x to the power of 2."""
+    if len(node.inputs) != 2 or not _is_float(node):
+        return None
+    x, other = node.inputs
+    found = _scalar(editor, other, 2) if node.op == "Pow" else x == other
+    return _plain(node, "Square", x) if found else None
+
+
+def _inverse(node: Node, editor: Editor) -> Node | None:
+    """1 / x, and 1 / sqrt x."""
+    if not _is_float(node) or (node.op == "RealDiv" and not _scalar(editor, node.inputs[0], 1)):
+        return None
+    root = _read(node.inputs[-1], editor, "Sqrt")
+    if root is not None:
+        return _plain(node, "Rsqrt", root[0])
+    return _plain(node, "Reciprocal", node.inputs[1]) if node.op == "RealDiv" else None
+
+
+def _signs(node: Node, editor: Editor) -> Node | None:
+    """x + (-y), x - (-y) and (-x) + y without the minus."""
+    for side in (0, 1) if node.op != "Sub" else (1,):
+        negated = _read(node.inputs[side], editor, "Neg")
+        if negated is not None and len(node.inputs) == 2:
+            return _plain(node, "AddV2" if node.op == "Sub" else "Sub", node.inputs[1 - side], negated[0])
+    return None
+
+
+def _negated(node: Node, editor: Editor) -> Node | None:
+    """-(x - y) as y - x, and not (x == y) as x != y."""
+    if node.op == "Neg":
+        sides = _read(node.inputs[0], editor, "Sub")
+        return None if sides is None else _plain(node, "Sub", sides[1], sides[0])
+    for op, opposite in (("Equal", "NotEqual"), ("NotEqual", "Equal")):
+        sides = _read(node.inputs[0], editor, op)
+        if sides is not None:
+            attrs = {key: value for key, value in editor.nodes[node.inputs[0].node].attrs.items() if key[0] != "_"}
+            return Node(node.name, opposite, sides, (), attrs)
+    return None
+
+
+def _cast_twice(node: Node, editor: Editor) -> Node | None:
+    """From booleans by way of numbers: 0 and 1 are the same in all of them."""
+    before = editor.nodes.get(node.inputs[0].node)
+    if before is None or before.op != "Cast" or before.attrs.get("SrcT") != "bool":
+        return None
+    attrs = {key: value for key, value in node.attrs.items() if key[0] != "_"}
+    return Node(node.name, "Cast", (editor.resolve(before.inputs[0]),), (), {**attrs, "SrcT": before.attrs["SrcT"]})
+
+
 _RULES: dict[str, Rule] = {
-    "Add": _neutral(0, 1, value=0),
-    "AddV2": _neutral(0, 1, value=0),
-    "Sub": _neutral(1, value=0),
-    "Mul": _neutral(0, 1, value=1),
-    "RealDiv": _neutral(1, value=1),
+    "Add": _first_of(_neutral(0, 1, value=0), _signs),
+    "AddV2": _first_of(_neutral(0, 1, value=0), _signs),
+    "Sub": _first_of(_neutral(1, value=0), _signs),
+    "Mul": _first_of(_neutral(0, 1, value=1), _square),
+    "RealDiv": _first_of(_neutral(1, value=1), _inverse),
+    "Reciprocal": _inverse,
     "Div": _neutral(1, value=1),
-    "Pow": _neutral(1, value=1),
+    "Pow": _first_of(_neutral(1, value=1), _square),
     "AddN": _add_n,
     "Reshape": _reshape,
     "Transpose": _transpose,
-    "Cast": _cast,
+    "Cast": _first_of(_cast, _cast_twice),
     "Pad": _pad,
     "PadV2": _pad,
     "MirrorPad": _pad,
@@ -177,8 +269,8 @@ _RULES: dict[str, Rule] = {
     "Floor": _twice,
     "Ceil": _twice,
     "Round": _twice,
-    "Neg": _twice,
-    "LogicalNot": _twice,
+    "Neg": _first_of(_twice, _negated),
+    "LogicalNot": _first_of(_twice, _negated),
     "Maximum": _clip,
-    "Minimum": _clip,
+    "Minimum": _bounds,
 }
