@@ -115,6 +115,14 @@ def test_quantising_what_is_written(tmp_path: Path) -> None:
     assert stored == {"uint16"}
 
 
+def test_metadata_stays_with_a_layers_model(tmp_path: Path) -> None:
+    tfgl_converter.convert(DIGITS_H5, tmp_path / "a", input_format="keras", metadata={"a": [1], "b": {"c": 2}})
+    for target in ("tfjs_layers_model", "tfjs_graph_model"):
+        tfgl_converter.convert(tmp_path / "a", tmp_path / target, input_format="tfjs_layers_model",
+                               output_format=target, metadata={"b": [3]})  # fmt: skip
+        assert read_artifacts(tmp_path / target).user_defined_metadata == {"a": [1], "b": [3]}
+
+
 def test_what_quantize_refuses(tmp_path: Path) -> None:
     for wrong in (np.ones(3), np.array([np.nan], np.float32), np.ones(3, np.int32)):
         with pytest.raises(InvalidArgumentError, match="quantise"):

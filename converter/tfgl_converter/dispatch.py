@@ -246,7 +246,8 @@ def _graph(job: _Job, source: SourceModel) -> None:
         structured_outputs=options.use_structured_outputs_names,
         passes=options.passes,
     )
-    result = convert_source_graph(source, choices, metadata=job.metadata, progress=job.progress)
+    metadata = {**source.metadata, **job.metadata}
+    result = convert_source_graph(source, choices, metadata=metadata, progress=job.progress)
     done.record = result.record
     done.warnings += result.warnings
     extras = dict(result.extra_files)

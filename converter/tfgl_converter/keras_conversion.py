@@ -67,7 +67,12 @@ def read_keras_graph(
     # Keras' own export names the outputs of a model by its layers, as the graph's signature does.
     outputs = tuple(sorted(graph.signature.outputs))
     return SourceModel(
-        graph, model.source, structured_outputs=outputs, tensorflow_version=version, warnings=tuple(told)
+        graph,
+        model.source,
+        structured_outputs=outputs,
+        tensorflow_version=version,
+        metadata=model.user_defined_metadata or {},
+        warnings=tuple(told),
     )
 
 

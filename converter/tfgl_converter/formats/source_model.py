@@ -56,6 +56,7 @@ class SourceModel:
     - ``signatures``: all that the file has; ``signature_key`` is the chosen one (None for a frozen graph).
     - ``structured_outputs``: keys of the outputs that the exported function returned as a flat dict, else None.
     - ``assets``: files that the graph reads, by the name of the node that holds their path.
+    - ``metadata``: what a TensorFlow.js model has as ``userDefinedMetadata``.
     - ``asset_directory``: where the model keeps its assets, None without such a folder.
     - ``warnings``: what of the model's behaviour the graph does not have.
     """
@@ -71,4 +72,5 @@ class SourceModel:
     asset_directory: Path | None = None
     tags: tuple[str, ...] = ()
     tensorflow_version: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
