@@ -327,3 +327,10 @@ def test_einsum_takes_diagonals(gpu: Engine, equation: str, shapes: list[tuple[i
     arrays = [np.random.default_rng(k).normal(size=shape).astype(np.float32) for k, shape in enumerate(shapes)]
     with tfgl.load_graph_model(graph_model(nodes)) as model:
         np.testing.assert_allclose(model.predict(arrays).numpy(), np.einsum(equation, *arrays), rtol=1e-5, atol=1e-6)
+
+
+def test_the_sign_of_what_is_not_a_number(gpu: Engine) -> None:
+    x = np.resize(f32(np.nan, -np.inf, -2, 0, 3, np.inf), 300).astype(np.float32)
+    with tfgl.load_graph_model(graph_model([placeholder("x", (-1,)), node("y", "Sign", ["x"])])) as model:
+        for _ in range(2):
+            np.testing.assert_array_equal(model.predict({"x": x}).numpy(), np.sign(x))

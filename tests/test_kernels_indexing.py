@@ -164,6 +164,7 @@ COUNTS = [
     Row("DenseBincount", {"x": below(9, 30), "weights": finite(30)}, {"size": 7, "binaryOutput": True}),
     Row("DenseBincount", {"x": below(9, 4, 30), "weights": finite(4, 30)}, {"size": 7, "binaryOutput": False}, SUMS),
     Row("DenseBincount", {"x": below(9, 4, 30), "weights": whole(0)}, {"size": 7, "binaryOutput": False}),
+    Row("DenseBincount", {"x": below(9, 4, 30), "weights": finite(0)}, {"size": 7, "binaryOutput": True}),
     Row("DenseBincount", {"x": below(9, 4, 5), "weights": whole(4, 5)}, {"size": 7, "binaryOutput": True}),
     Row("DenseBincount", {"x": below(9, 70, 80), "weights": whole(70, 80)}, {"size": 33, "binaryOutput": False}),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrange import binary, full, reshape, scalar_like, unary
+from .arrange import SELECT, binary, full, reshape, scalar_like, select, unary
 from .call import Call, Value
 from .registry import lower, one_to_one
 
@@ -41,7 +41,6 @@ one_to_one(
         "Rsqrt": "Rsqrt",
         "Selu": "Selu",
         "Sigmoid": "Sigmoid",
-        "Sign": "Sign",
         "Sin": "Sin",
         "Sinh": "Sinh",
         "Softplus": "Softplus",
@@ -57,6 +56,14 @@ one_to_one(
 one_to_one({"Real": "Real", "Imag": "Imag"}, ("input",))
 one_to_one({"Complex": "Complex"}, ("real", "imag"))
 one_to_one({"Prelu": "Prelu"}, ("x", "alpha"))
+
+
+@lower("Sign", inputs=1, kernels=("Sign", "IsNan", *SELECT))
+def sign(call: Call) -> Value:
+    """NaN stays NaN, as in TensorFlow; the kernel makes it 0, as the original's specs ask."""
+    x = call.inputs[0]
+    found = unary(call, "Sign", x)
+    return found if x.dtype != "float32" else select(call, unary(call, "IsNan", x), x, found)
 
 
 @lower("Abs", inputs=1, kernels=("Abs", "ComplexAbs"))

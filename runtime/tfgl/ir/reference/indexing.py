@@ -127,7 +127,7 @@ def unsorted_segment_sum(x: Array, segment_ids: Array, *, num_segments: int) -> 
 def _counted(x: Array, weights: Array, size: int, binary: bool) -> Array:
     kept = (x >= 0) & (x < size)
     if binary:
-        out = np.zeros(size, np.int32 if not weights.size else weights.dtype)
+        out = np.zeros(size, weights.dtype)
         out[x[kept]] = 1
         return out
     values = weights.reshape(-1)[kept] if weights.size else np.ones(int(kept.sum()), weights.dtype)
