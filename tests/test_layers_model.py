@@ -14,7 +14,7 @@ from keras_files import ZOO, read_npz
 from keras_layers import entry, functional, input_entry
 from layers_cases import CASES, VOLUMES, read_case
 from tfgl.engine import Engine
-from tfgl.errors import DisposedError, InvalidArgumentError, ModelFormatError, UnsupportedOpError
+from tfgl.errors import DisposedError, InvalidArgumentError, ModelFormatError, TensorTooLargeError, UnsupportedOpError
 from tfgl.io import ModelArtifacts, WeightSpec
 
 Array = np.ndarray[Any, Any]
@@ -246,6 +246,32 @@ def test_hostile_configurations(gpu: Engine) -> None:
     huge = sequential(entry("RepeatVector", "r", n=1 << 40, batch_input_shape=[None, 1 << 20]))
     with pytest.raises(tfgl.TfglError):
         tfgl.load_layers_model(artifacts(huge, {})).predict(np.zeros((1, 1 << 20), np.float32))
+    large = sequential(entry("ZeroPadding2D", "z", padding=[[1 << 30, 1], [1, 1]], batch_input_shape=[None, 4, 4, 1]))
+    with tfgl.load_layers_model(artifacts(large, {})) as model, pytest.raises(TensorTooLargeError, match="'net/z/Pad'"):
+        model.predict(np.zeros((1, 4, 4, 1), np.float32))
+    circle = [
+        input_entry("x", [1]),
+        entry("Add", "a", [[["x", 0, 0, {}], ["b", 0, 0, {}]]]),
+        entry("ReLU", "b", [[["a", 0, 0, {}]]]),
+    ]
+    with pytest.raises(ModelFormatError, match="circle"):
+        tfgl.load_layers_model(artifacts(functional(circle, ["x"], ["b"]), {}))
+    with pytest.raises(ModelFormatError, match="'layers' must be a list"):
+        tfgl.load_layers_model(artifacts({"class_name": "Model", "config": {"name": "m", "layers": "x"}}, {}))
+
+
+def test_open_lengths(gpu: Engine) -> None:
+    weights = {"r/kernel": normal(2, 3), "r/recurrent_kernel": normal(3, 3), "r/bias": normal(3)}
+    layer = entry("SimpleRNN", "r", units=3, return_sequences=True, batch_input_shape=[None, None, 2])
+    with tfgl.load_layers_model(artifacts(sequential(layer), weights)) as model:
+        for samples, steps in ((1, 1), (3, 4), (2, 9)):
+            x, state, expected = normal(samples, steps, 2), np.zeros((samples, 3)), []
+            for step in range(steps):
+                inside = state @ weights["r/recurrent_kernel"] + weights["r/bias"]
+                state = np.tanh(x[:, step] @ weights["r/kernel"] + inside)
+                expected.append(state)
+            result = np.asarray(model.predict(x, batch_size=2))
+            np.testing.assert_allclose(result, np.stack(expected, 1), rtol=1e-5, atol=1e-5)
 
 
 # -- TensorFlow.js' own ------------------------------------------------------

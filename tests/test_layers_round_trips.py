@@ -35,8 +35,8 @@ needs_zoo = pytest.mark.skipif(not SOURCES, reason=f"no zoo of models beside the
 REFUSED = {
     "h5": {"activations": "gelu_new", "shaping": "centres"},
     "keras": {
-        "activations": "hard_sigmoid", "cnn": "hard_sigmoid", "merging": "ThresholdedReLU", "recurrent": "hard_sigmoid",
-        "shaping": "centres", "states": "hard_sigmoid", "volumes": "hard_sigmoid",
+        **dict.fromkeys(("activations", "cnn", "open_length", "recurrent", "states", "volumes"), "hard_sigmoid"),
+        "merging": "ThresholdedReLU", "shaping": "centres",
     },
 }  # fmt: skip
 FORMATS = {"h5": "keras", "keras": "keras_keras"}

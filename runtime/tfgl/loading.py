@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -48,4 +49,7 @@ def load(
         return GraphModel(artifacts, read_ms=read_ms)
     from .layers.model import LayersModel
 
-    return LayersModel(artifacts, read_ms=read_ms)
+    model = LayersModel(artifacts, read_ms=read_ms)
+    for text in model.warnings:
+        warnings.warn(f"{artifacts.source}: {text}", stacklevel=2)
+    return model

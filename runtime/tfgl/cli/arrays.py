@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import tempfile
 import zipfile
@@ -15,10 +16,15 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from .command import Failure, shape_text
+
 if TYPE_CHECKING:
     from ..graph.runner import ModelTensorInfo
 
 Array = npt.NDArray[Any]
+
+# A damaged file may state any shape; no texture holds more.
+_MOST_MADE_UP = 1 << 28
 
 _NPY = b"\x93NUMPY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -92,6 +98,11 @@ def random_inputs(inputs: Mapping[str, ModelTensorInfo], seed: int) -> dict[str,
         if info.shape is None:
             raise click.UsageError(f"input {key!r} has no fixed rank, so none is made up for it; give one with --input")
         shape = tuple(1 if n < 0 else n for n in info.shape)
+        if math.prod(shape) > _MOST_MADE_UP:
+            raise Failure(
+                f"input {key!r} of shape {shape_text(info.shape)} is too large to be made up, {math.prod(shape)} "
+                "elements; give one with --input"
+            )
         if info.dtype == "int32":
             made[key] = generator.integers(0, 256 if len(shape) > 2 else 2, shape).astype(np.int32)
         elif info.dtype == "bool":
@@ -107,8 +118,6 @@ def random_inputs(inputs: Mapping[str, ModelTensorInfo], seed: int) -> dict[str,
 
 def check_shapes(arrays: Mapping[str, Array], inputs: Mapping[str, ModelTensorInfo]) -> None:
     """UsageError for an array that is missing, or whose shape its input does not take."""
-    from .command import shape_text
-
     for key, info in inputs.items():
         if key not in arrays:
             raise click.UsageError(f"input {key!r} ({info.dtype} {shape_text(info.shape)}) is missing")

@@ -220,6 +220,8 @@ def _print(model: str, report: Mapping[str, Any]) -> None:
         )
     )
     layers = report["format"] == "layers-model"
+    for text in report.get("warnings", ()):
+        click.echo(printable(f"warning: {text}"))
     if report["runs"]:
         click.echo("every layer is supported" if layers else "every operation that the outputs need is supported")
     elif layers:

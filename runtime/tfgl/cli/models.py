@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,12 @@ def load(settings: Settings, place: str, signature: str | None = None) -> GraphM
     from ..loading import load as load_model
 
     if signature is None:
-        return load_model(place, progress=settings.progress)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            model = load_model(place, progress=settings.progress)
+        for warning in caught:
+            settings.note(f"warning: {warning.message}")
+        return model
     from ..graph.model import GraphModel
     from ..graph.reading import read_model
 

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayersDescription:
-    """The parts of a layers model; inputs and outputs by the names of their layers, weights as `weights_of` orders."""
+    """The parts of a layers model: its ends by the names of their layers, its weights as `weights_of` orders them.
+
+    ``warnings`` says what of the layers' behaviour a graph does not have, such as states kept between calls.
+    """
 
     name: str
     inputs: Sequence[ModelTensorInfo]
     outputs: Sequence[ModelTensorInfo]
     layers: Sequence[Layer]
     weights: Sequence[LayerWeight]
+    warnings: Sequence[str] = ()
 
     @property
     def parameters(self) -> int:
@@ -53,6 +57,7 @@ class LayersDescription:
             "layers": [layer.as_dict() for layer in self.layers],
             "parameters": self.parameters,
             "trainable_parameters": self.trainable_parameters,
+            "warnings": list(self.warnings),
         }
 
     def table(self, *, expand_nested: bool = False) -> Table:
@@ -65,8 +70,8 @@ class LayersDescription:
         return table
 
 
-def read_layers(artifacts: ModelArtifacts, *, strict: bool = True) -> tuple[KerasModel, KerasGraph]:
-    """What a layers model's artifacts say, and the graph of it.
+def read_layers(artifacts: ModelArtifacts, *, strict: bool = True) -> tuple[KerasGraph, LayersDescription]:
+    """The graph of a layers model's artifacts, and the parts of the model.
 
     Raises ModelFormatError for another kind of model, for weights that no layer has (unless not ``strict``), that are
     missing or do not fit; UnsupportedOpError for layers that have no ops.
@@ -78,14 +83,20 @@ def read_layers(artifacts: ModelArtifacts, *, strict: bool = True) -> tuple[Kera
             "convert the whole model"
         )
     model = keras_model_of(artifacts, strict=strict)
-    try:
-        built = build_model(model)
-    except ModelFormatError as error:
-        # Of the same class: an UnsupportedOpError stays one.
-        raise type(error)(f"{artifacts.source}: {error}") from error
+    warnings: list[str] = []
+    built = build_model(model, warn=warnings.append)
     if strict:
         _check_all_used(model, built)
-    return model, built
+    weights, graph = weights_of(model), built.graph
+    description = LayersDescription(
+        built.root.name,
+        [_end(key, info) for key, info in graph.inputs.items()],
+        [_end(key, info) for key, info in graph.outputs.items()],
+        layers_of(built, weights),
+        weights,
+        warnings,
+    )
+    return built, description
 
 
 def _check_all_used(model: KerasModel, built: KerasGraph) -> None:
@@ -99,19 +110,6 @@ def _check_all_used(model: KerasModel, built: KerasGraph) -> None:
                 f"{model.source}: weight {weight.name!r} is none that layer {'/'.join(weight.layer)!r} has by its "
                 "configuration; load with strict=False to leave it out"
             )
-
-
-def describe(model: KerasModel, built: KerasGraph) -> LayersDescription:
-    """The parts of a model that `read_layers` gave."""
-    weights = weights_of(model)
-    graph = built.graph
-    return LayersDescription(
-        built.root.name,
-        [_end(key, info) for key, info in graph.inputs.items()],
-        [_end(key, info) for key, info in graph.outputs.items()],
-        layers_of(built, weights),
-        weights,
-    )
 
 
 def describe_unread(artifacts: ModelArtifacts) -> LayersDescription:
@@ -128,7 +126,7 @@ def describe_unread(artifacts: ModelArtifacts) -> LayersDescription:
         spec.name: np.broadcast_to(np.zeros((), NUMPY[check_dtype(spec.tensor_dtype)]), spec.shape)
         for spec in artifacts.weight_specs
     }
-    return describe(*read_layers(replace(artifacts, weights=stand_ins)))
+    return read_layers(replace(artifacts, weights=stand_ins))[1]
 
 
 def _end(key: str, info: TensorInfo) -> ModelTensorInfo:

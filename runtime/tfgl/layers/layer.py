@@ -100,7 +100,10 @@ class Layer:
 
 def layers_of(built: KerasGraph, weights: Sequence[LayerWeight]) -> list[Layer]:
     """The outermost layers of a model in the order of its file."""
-    return [Layer(child, built.calls, weights) for child in built.root.children.values()]
+    below: dict[str, list[LayerWeight]] = {}
+    for weight in weights:
+        below.setdefault(weight.layer.partition("/")[0], []).append(weight)
+    return [Layer(child, built.calls, below.get(name, ())) for name, child in built.root.children.items()]
 
 
 def weights_of(model: KerasModel) -> list[LayerWeight]:

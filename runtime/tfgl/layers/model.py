@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ from ..graph.runner import GraphRunner, Inputs, InputValue, ModelTensorInfo, inp
 from ..graph.stats import ModelStats
 from ..io import ModelArtifacts, save_artifacts
 from ..ir.graph import Edge
+from ..keras.files.layers_model import training_config_of
 from ..registry import run_kernel
 from ..tensor import Tensor
-from .description import describe, read_layers
+from .description import read_layers
 from .layer import Array, Layer, LayerWeight
 
 if TYPE_CHECKING:
@@ -40,11 +42,9 @@ class LayersModel(GraphRunner):
         self, artifacts: ModelArtifacts, *, engine: Engine | None = None, strict: bool = True, read_ms: float = 0.0
     ) -> None:
         start = perf_counter()
-        model, built = read_layers(artifacts, strict=strict)
+        built, self._description = read_layers(artifacts, strict=strict)
         self._artifacts = artifacts
-        self._training_config = model.training_config
         self._calls = built.calls
-        self._description = describe(model, built)
         stats = ModelStats(read_ms=read_ms, graph_ms=(perf_counter() - start) * 1e3)
         # The rewrites that make the graph faster compute with constants.
         constants = {name: np.asarray(value) for name, value in built.graph.constants.items()}
@@ -105,7 +105,12 @@ class LayersModel(GraphRunner):
     @property
     def training_config(self) -> Mapping[str, Any] | None:
         """How the model was compiled, as the file has it; None where it does not say."""
-        return self._training_config
+        return training_config_of(self._artifacts)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What of the layers' behaviour this model does not have, such as states kept between calls."""
+        return list(self._description.warnings)
 
     def summary_table(self, *, expand_nested: bool = False) -> Table:
         """Name, class, output shape and parameters of each layer as a table of rich.
@@ -236,7 +241,7 @@ def load_layers_model(
     `tfgl.load_graph_model`.
 
     Raises ModelFormatError for damaged or foreign files and for weights that do not fit, UnsupportedOpError that
-    names the layer and its class, DownloadError for URLs.
+    names the layer and its class, DownloadError for URLs. Warns of behaviour that the model will not have.
 
     >>> dense = {"class_name": "Dense", "config": {"name": "d", "units": 1, "batch_input_shape": [None, 2]}}
     >>> topology = {"class_name": "Sequential", "config": {"name": "s", "layers": [dense]}}
@@ -255,7 +260,10 @@ def load_layers_model(
         headers=headers,
         stream_weights=stream_weights,
     )
-    return LayersModel(artifacts, strict=strict, read_ms=read_ms)
+    model = LayersModel(artifacts, strict=strict, read_ms=read_ms)
+    for text in model.warnings:
+        warnings.warn(f"{artifacts.source}: {text}", stacklevel=2)
+    return model
 
 
 def _samples(named: Mapping[str, InputValue]) -> int | None:

@@ -50,7 +50,7 @@ const MODELS = {
     model.add(L.maxPooling2d({poolSize: 2}));
     model.add(L.depthwiseConv2d({kernelSize: 3, depthMultiplier: 2, activation: 'elu', padding: 'same'}));
     model.add(L.separableConv2d({filters: 5, kernelSize: 3, activation: 'hardSigmoid', strides: 2}));
-    model.add(L.dropout({rate: 0.4}));
+    model.add(L.dropout({rate: 0.4, seed: 3}));
     model.add(L.activation({activation: 'relu6'}));
     model.add(L.globalAveragePooling2d({}));
     model.add(L.dense({units: 3, activation: 'softmax', kernelRegularizer: tf.regularizers.l2({l2: 0.01})}));
@@ -93,6 +93,12 @@ const MODELS = {
     const next = L.lstm({units: 2, unitForgetBias: true, activation: 'relu'}).apply(sequence);
     const both = L.bidirectional({layer: L.simpleRNN({units: 2}), mergeMode: 'sum'}).apply(other);
     return [tf.model({inputs: [x, other], outputs: [next, both, h, c]}), [F([4, 5, 3]), F([4, 5, 3])]];
+  },
+  open_length: () => {
+    const x = tf.input({shape: [null, 3]});
+    const y = L.bidirectional({layer: L.lstm({units: 2, returnSequences: true}), mergeMode: 'concat'}).apply(x);
+    const z = L.gru({units: 3, resetAfter: false}).apply(L.masking({maskValue: 0}).apply(y));
+    return [tf.model({inputs: x, outputs: [y, z]}), [F([2, 7, 3])]];
   },
   nested: () => {
     const tower = tf.sequential({name: 'tower'});

@@ -62,8 +62,7 @@ def _keras_model(artifacts: ModelArtifacts, strict: bool) -> KerasModel:
     raw = {key: value for key, value in inner.items() if key not in ("keras_version", "backend")}
     config = normalized(raw, f"{where}, 'modelTopology'")
     outer: Config = {key: topology[key] for key in ("keras_version", "backend") if isinstance(topology.get(key), str)}
-    training = artifacts.training_config or topology.get("training_config")
-    training = training if isinstance(training, dict) else None
+    training = training_config_of(artifacts)
     whole: Config = {**outer, "model_config": raw}
     if training is not None:
         whole["training_config"] = training
@@ -79,6 +78,16 @@ def _keras_model(artifacts: ModelArtifacts, strict: bool) -> KerasModel:
         user_defined_metadata=artifacts.user_defined_metadata,
         quantized=_quantized(artifacts),
     )
+
+
+def training_config_of(artifacts: ModelArtifacts) -> Config | None:
+    """How a model was compiled: TensorFlow.js says so beside the topology, the converter inside it; None without.
+
+    >>> training_config_of(ModelArtifacts("layers-model", {"training_config": {"loss": "mse"}}))
+    {'loss': 'mse'}
+    """
+    training = artifacts.training_config or (artifacts.model_topology or {}).get("training_config")
+    return training if isinstance(training, dict) else None
 
 
 def _assigned(config: Config, weights: list[Named], where: str, strict: bool) -> dict[str, list[KerasWeight]]:

@@ -75,6 +75,8 @@ def normalized(model: object, where: str) -> Config:
             f"{where}: the model is of class {_shown(model['class_name'])}, and the file does not say what layers it "
             "has; a subclassed model converts from a SavedModel (tf.saved_model.save, or model.export in Keras 3)"
         )
+    if not isinstance(result["config"]["layers"], list):
+        raise ModelFormatError(f"{where}: 'layers' must be a list, got {_shown(result['config']['layers'])}")
     return result
 
 
