@@ -373,6 +373,10 @@ CASES = [
     _change("DecodeBase64", x=texts("", "__4", "_-8=", "YWJj", "YWI=", "YQ==")),
     Case("strong buckets", "StringToHashBucketStrong", {"input": LONG},
          {"num_buckets": 2**31 - 1, "key": [123, 2**40 + 7]}),
+    *(Case(f"sparse sum {axes}, {keep}", "SparseReduceSum",
+           {"input_indices": np.int32([[0, 1], [0, 3], [2, 0]]), "input_values": np.float32([1, 2, 3]),
+            "input_shape": whole(3, 4), "reduction_axes": whole(*axes)}, {"keep_dims": keep})
+      for axes, keep in (((1,), False), ((0, 1), True), ((-2,), True))),
 ]  # fmt: skip
 
 

@@ -59,7 +59,9 @@ def prune(graph: Graph, context: PassContext) -> Rewritten:
     pruned = graph.prune([info.name for info in graph.outputs.values()])
     kept = set(pruned.nodes) | named | (context.protected & set(graph.nodes))
     if kept >= set(graph.nodes):
-        return Rewritten(graph, 0)
+        # Of functions whose calls were inlined nothing stays.
+        unread = len(graph.functions) - len(pruned.functions)
+        return Rewritten(graph.replace(functions=pruned.functions) if unread else graph, 0)
     nodes = {name: node for name, node in graph.nodes.items() if name in kept}
     constants = {name: value for name, value in graph.constants.items() if name in kept}
     functions = pruned.functions

@@ -172,6 +172,16 @@ def sparse_product(place: Place) -> Edge | Unfit:
     return place.op("ScatterNd", lines, weighted, target, Tindices=INT32)
 
 
+@rewrite("SparseReduceSum")
+def sparse_sum(place: Place) -> Edge | Unfit:
+    """The dense tensor summed."""
+    if place.dtype.stored not in _NUMBERS:
+        return Unfit("real numbers")
+    indices, values, shape, axes = place.inputs
+    dense = place.op("ScatterNd", indices, values, shape, Tindices=INT32)
+    return place.op("Sum", dense, axes, Tidx=INT32, keep_dims=bool(place.attr("keep_dims", False)))
+
+
 @rewrite("NonMaxSuppression")
 def suppression(place: Place) -> Edge:
     """The op with the threshold as an input."""
