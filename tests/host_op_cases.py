@@ -185,6 +185,15 @@ def _images() -> list[Case]:
     return cases
 
 
+def _ragged_counts(name: str, binary: bool, **weights: Array) -> list[Case]:
+    base = {"values": whole(1, 3, 3, 0, 9, 1), "size": count(5), "weights": weights.get("weights", np.float32([]))}
+    sparse = {"indices": np.int32([[0, 0], [0, 1], [0, 2], [2, 0], [2, 3], [3, 1]]), "values": base["values"],
+              "dense_shape": whole(5, 4), "size": count(5), "weights": base["weights"]}  # fmt: skip
+    attrs = {"binary_output": binary}
+    return [Case(f"ragged counts {name}", "RaggedBincount", {"splits": whole(0, 3, 3, 5, 6), **base}, attrs),
+            Case(f"sparse counts {name}", "SparseBincount", sparse, attrs)]  # fmt: skip
+
+
 BROKEN = texts(b"a\xffb", b"\xe2\x82", b"\xf0\x9f\x98\x80!", b"\xc0\xaf", b"\xed\xa0\x80", b"")
 TABLE = texts("a", "b", "c", "d", "é", "").reshape(2, 3)
 SPARSE = {"indices": np.int32([[2, 0], [0, 3], [0, 1], [5, 2]]), "values": np.float32([1, 2, 3, 4])}
@@ -377,6 +386,18 @@ CASES = [
            {"input_indices": np.int32([[0, 1], [0, 3], [2, 0]]), "input_values": np.float32([1, 2, 3]),
             "input_shape": whole(3, 4), "reduction_axes": whole(*axes)}, {"keep_dims": keep})
       for axes, keep in (((1,), False), ((0, 1), True), ((-2,), True))),
+    *_ragged_counts("of ones", False),
+    *_ragged_counts("of weights", False, weights=np.float32([1, 2, 3, 4, 5, 6])),
+    *_ragged_counts("of any", True),
+    *(Case(f"ragged to dense {shape}, {len(splits)}", "RaggedTensorToTensor",
+           {"shape": whole(*shape) if shape else count(-1), "values": texts(*"abcde")[: splits[-1]],
+            "default_value": text("-"), "row_partition_tensors": [splits]}, {"row_partition_types": [b"ROW_SPLITS"]})
+      for shape in ((), (-1, -1), (5, -1), (2, 1), (-1, 7), (1, 9))
+      for splits in (whole(0, 2, 2, 5), whole(0, 0), whole(0))),
+    Case("ragged gather of none", "RaggedGather",
+         {"params_nested_splits": [whole(0, 2, 2)], "params_dense_values": np.float32([1, 2]), "indices": whole(1, 1)},
+         {"OUTPUT_RAGGED_RANK": 1}),
+    Case("ranges of none", "RaggedRange", {"starts": whole(3, 1), "limits": whole(3, 1), "deltas": count(2)}),
 ]  # fmt: skip
 
 

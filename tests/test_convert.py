@@ -31,10 +31,7 @@ MODELS = [
     path.parent for path in sorted(ZOO.glob("*/meta.json")) if json.loads(path.read_text())["source_format"] in SOURCES
 ]
 # Ops that have neither a place in TensorFlow.js nor an exact rewrite, and that tfgl runs.
-LACKING = {
-    "sm_search_ragged": ["RaggedTensorToTensor"],
-    "sm_strings_more": ["StringToNumber", "Substr"],
-}
+LACKING = {"sm_strings_more": ["StringToNumber", "Substr"]}
 # Other outputs than TensorFlow's: bfloat16 rounds, variables that change, one kernel's interpolation.
 OTHER_NUMBERS = {"sm_float64_half", "sm_stateful_counter", "sm_image_transform", "sm_random"}
 # Nodes more than the original, which gets these wrong: shapes of looked-up values, outputs that it loses, ellipses.

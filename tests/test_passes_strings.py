@@ -26,7 +26,7 @@ TFGL_ONLY = {
     "StaticRegexFullMatch (?i)THE QUICK BROWN FOX", "StaticRegexFullMatch .", r"StaticRegexFullMatch \S+ \S",
     *(f"split v2 at {separator!r}, {most}" for separator in ("", ",", "a ", ";;") for most in (-1, 0, 1, 2)
       if (separator, most) != ("", -1)),
-    "replace by input",
+    "replace by input", "ranges of floats", "ragged gather of two", "ragged gather of one", "ragged of two to dense",
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from host_op_cases import CASES, GOLDENS, Case, encoded
 # Inputs that TensorFlow wants in int64.
 INT64 = {"SparseFillEmptyRows": {"indices", "dense_shape"}, "SparseReshape": {"input_indices", "input_shape",
          "new_shape"}, "SparseTensorDenseMatMul": {"a_indices", "a_shape"}, "SparseReduceSum": {"input_indices",
-         "input_shape"}}  # fmt: skip
+         "input_shape"}, "RaggedBincount": {"splits"}, "SparseBincount": {"indices", "dense_shape"}}  # fmt: skip
 
 
 def given(case: Case, name: str, value: Any) -> Any:

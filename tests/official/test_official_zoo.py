@@ -50,7 +50,7 @@ FIRST_RUN_ONLY = {"sm_stateful_counter"}
 # A message of TensorFlow.js that says what it lacks.
 LACKING = re.compile(
     r"Kernel '(Einsum|StaticRegexReplace)' not registered for backend 'wasm'"
-    r"|Unknown op '(Ragged\w+|StringToNumber|Substr)'"
+    r"|Unknown op '(StringToNumber|Substr)'"
 )
 # Layers that Keras has and TensorFlow.js lacks, and causal convolutions that are dilated.
 LACKING_LAYERS = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -133,8 +134,9 @@ def search_sorted(sorted_sequence: Array, values: Array, *, side: str = "left") 
         )
     if side not in ("left", "right"):
         raise InvalidArgumentError(f"side must be left or right, got {side}")
-    rows = sorted_sequence.reshape(-1, sorted_sequence.shape[-1])
-    wanted = values.reshape(-1, values.shape[-1])
+    count = math.prod(values.shape[:-1])
+    rows = sorted_sequence.reshape(count, sorted_sequence.shape[-1])
+    wanted = values.reshape(count, values.shape[-1])
     out = [
         np.searchsorted(row, value, side="left" if side == "left" else "right")
         for row, value in zip(rows, wanted, strict=True)
