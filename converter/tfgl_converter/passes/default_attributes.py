@@ -68,6 +68,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "Unique": {"out_idx": DataType("int32")},
     "UniqueV2": {"out_idx": DataType("int32")},
     "ListDiff": {"out_idx": DataType("int32")},
+    "Range": {"Tidx": DataType("int32")},
     "LowerBound": {"out_type": DataType("int32")},
     "UpperBound": {"out_type": DataType("int32")},
     "NonMaxSuppressionV4": {"pad_to_max_output_size": False},

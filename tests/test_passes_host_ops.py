@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphs import FLOAT, INT, function, graph, node
 from host_op_cases import CASES, GOLDENS, Case, decoded
 from host_op_graphs import converted, graph_of
 from tfgl.errors import UnsupportedOpError
 from tfgl.ir.evaluate import evaluate
-from tfgl.ir.graph import Graph, Node
+from tfgl.ir.graph import FunctionName, Graph, Node
 from tfgl_converter.op_check import check_ops, unsupported_ops
 from tfgl_converter.passes.op_rewrites import rewritten_ops
 from tfgl_converter.passes.op_rewrites.portable_patterns import portable
@@ -83,3 +84,16 @@ def test_ops_that_tfgl_alone_runs_are_a_warning() -> None:
 )
 def test_portable_patterns(pattern: bytes, expected: bytes | None) -> None:
     assert portable(pattern) == expected
+
+
+def test_ranges_of_integers_say_so() -> None:
+    made = graph(node("n", "Placeholder", dtype=INT, shape=()), node("r", "Range", "zero", "n", "one"),
+                 zero=np.int32(0), one=np.int32(1))  # fmt: skip
+    assert converted(made).nodes["r"].attrs["Tidx"] == "int32"  # TensorFlow.js would count in floats
+
+
+def test_functions_that_nothing_calls_leave() -> None:
+    inner = function("f", ("a",), ("b",), node("b", "Neg", "a", T=FLOAT))
+    made = graph(node("x", "Placeholder", dtype=FLOAT), node("y", "PartitionedCall", "x", f=FunctionName("f")))
+    after = converted(made.replace(functions={"f": inner}))
+    assert not after.functions
