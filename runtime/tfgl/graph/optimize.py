@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..ir.graph import Function, Graph
-from ..ir.rewrites import fold_batch_norms, fold_constants, fuse_activations, fuse_padding
+from ..ir.rewrites import bind_constants, fold_batch_norms, fold_constants, fuse_activations, fuse_padding
 from .stats import ModelStats
 
 # By name, so that each can be switched off and is counted apart.
@@ -26,6 +26,8 @@ def optimize(graph: Graph, stats: ModelStats) -> Graph:
     graph = graph.prune(outputs, control=False)
     for name, rewrite in REWRITES.items():
         graph, stats.fusions[name] = rewrite(graph, protected)
+    # Where the rewrites that follow can see them.
+    graph, stats.fusions["arguments"] = bind_constants(graph)
     functions = {name: _optimized(function, stats) for name, function in graph.functions.items()}
     graph = graph.replace(functions=functions)
     pruned = graph.prune(outputs)

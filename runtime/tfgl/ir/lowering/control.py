@@ -38,7 +38,7 @@ def part_of_a_loop(call: Call) -> Value:
     raise ModelFormatError(f"{call.node} belongs to no loop")
 
 
-@lower(LOOP, inputs=(0, None), opaque=None, dead=True)
+@lower(LOOP, inputs=(0, None), opaque=None, dead=True, internal=True)
 def loop(call: Call) -> list[Value]:
     """Iterations of the function ``body`` until one hands no variable on (see `tfgl.ir.loops`)."""
     body, count, exits = call.function("body"), call.integer("variables"), call.integer("exits")

@@ -21,7 +21,7 @@ class Row:
     """How one op runs: its handler, the kernels that this may call, and the inputs it reads on the host.
 
     ``opaque`` are the inputs that may be no tensors, None for all of them; ``dead`` says that the handler takes
-    inputs whose branch was not taken.
+    inputs whose branch was not taken; ``internal``, that rewrites make the op and no file may have it.
 
     >>> row_of("ExpandDims").host
     (1,)
@@ -34,6 +34,7 @@ class Row:
     host: tuple[int, ...] = ()
     opaque: tuple[int, ...] | None = ()
     dead: bool = False
+    internal: bool = False
 
 
 _rows: dict[str, Row] = {}
@@ -47,18 +48,20 @@ def lower(
     host: tuple[int, ...] = (),
     opaque: tuple[int, ...] | None = (),
     dead: bool = False,
+    internal: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Registers the decorated function as the handler of ``ops``; a second row for an op raises.
 
     ``inputs`` counts the data inputs, ``kernels`` names all kernels that the handler may call, ``host`` the
-    inputs whose values it reads (negative positions count from the end), ``opaque`` and ``dead`` are the row's.
+    inputs whose values it reads (negative positions count from the end), ``opaque``, ``dead`` and ``internal`` are
+    the row's.
     """
 
     def register(handler: Handler) -> Handler:
         for op in ops:
             if op in _rows:
                 raise RuntimeError(f"op {op!r} has two rows in the op table")
-            _rows[op] = Row(op, kernels, inputs, handler, host, opaque, dead)
+            _rows[op] = Row(op, kernels, inputs, handler, host, opaque, dead, internal)
         return handler
 
     return register
@@ -75,11 +78,15 @@ def one_to_one(table: Mapping[str, str], names: tuple[str, ...]) -> None:
 
 
 def rows() -> dict[str, Row]:
-    """The whole table by op.
+    """The table by op, without what is internal.
 
     >>> rows()["Relu"].kernels
     ('Relu',)
     """
+    return {op: row for op, row in _all_rows().items() if not row.internal}
+
+
+def _all_rows() -> dict[str, Row]:
     global _walked
     if not _walked:
         package = importlib.import_module(__package__ or "")
@@ -96,7 +103,7 @@ def row_of(op: str) -> Row:
     ('BatchMatMul',)
     """
     try:
-        return rows()[op]
+        return _all_rows()[op]
     except KeyError:
         raise UnsupportedOpError(f"op {op!r} is not supported; `tfgl ops` lists those that are") from None
 
@@ -151,7 +158,7 @@ def lower_node(call: Call) -> list[Value | None]:
     """
     node = call.node
     try:
-        row = rows()[node.op]
+        row = _all_rows()[node.op]
     except KeyError:
         raise UnsupportedOpError(f"{node} is not supported; `tfgl ops` lists the ops that are") from None
     _check_arity(node, row, len(call.inputs))

@@ -6,9 +6,10 @@ the number of places it changed.
 
 from __future__ import annotations
 
+from .bind_constants import bind_constants
 from .fold_batch_norms import fold_batch_norms
 from .fold_constants import fold_constants
 from .fuse_activations import fuse_activations
 from .fuse_padding import fuse_padding
 
-__all__ = ["fold_batch_norms", "fold_constants", "fuse_activations", "fuse_padding"]
+__all__ = ["bind_constants", "fold_batch_norms", "fold_constants", "fuse_activations", "fuse_padding"]
