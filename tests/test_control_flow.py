@@ -18,7 +18,9 @@ from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError, ModelFormatError, UnsupportedOpError
 from tfgl.ir.evaluate import evaluate
 from tfgl.ir.graph import DataType, FunctionName, Graph, Node
-from tfgl.ir.loops import raise_loops
+from tfgl.ir.loops import LOOP, raise_loops
+from tfgl.ir.lowering import supported_ops
+from tfgl.ir.rewrites import bind_constants
 
 X = np.array([1.0, 2.0, 3.0], np.float32)
 ADD_N_TIMES = graph_of([("while", "i", [("x", "AddV2", "x", "y")])], functions=False)
@@ -322,3 +324,45 @@ def test_an_error_inside_a_loop_names_the_way_there() -> None:
     made = calling(TRUE, body, cond=FunctionName("yes"), body=FunctionName("b"))
     with pytest.raises(InvalidArgumentError, match=r"'y' \(op While\): node 'r' \(op MatMul\): "):
         evaluate(made, {"x": X[None]}, ["y"])
+
+
+def test_weights_that_go_round_a_loop_are_weights_inside(gpu: Engine) -> None:
+    weights, bias = np.arange(9, dtype=np.float32).reshape(3, 3) / 16, np.float32([0.5, -0.5, 0.25])
+    cond = function("cond", ("i", "a", "m", "b"), ("t",), node("t", "Less", "i", "two"), two=np.int32(2))
+    step = (
+        node("p", "MatMul", "a", "m"), node("q", "BiasAdd", "p", "b"), node("r", "Relu", "q"),
+        node("j", "AddV2", "i", "one"), node("same", "Identity", "m"),
+    )  # fmt: skip
+    body = function("body", ("i", "a", "m", "b"), ("j", "r", "same", "b"), *step, one=np.int32(1))
+    names = {"cond": FunctionName("cond"), "body": FunctionName("body")}
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT), node("w", "While", "zero", "x", "weights", "bias", **names),
+        outputs={"y": "w:1"}, zero=np.int32(0), weights=weights, bias=bias,
+    ).replace(functions={f.name: f for f in (cond, body)})  # fmt: skip
+    expected = X[None].astype(np.float64)
+    for _ in range(2):
+        expected = np.maximum(expected @ weights + bias, 0)
+    check(made, {"x": X[None]}, {"y": expected}, gpu)
+    with runner(made, gpu) as model:
+        assert model.stats.fusions["arguments"] == 4  # of both functions
+        assert model.stats.fusions["activations"] == 2
+
+
+def test_arguments_that_change_are_no_constants() -> None:
+    changing = function("f", ("a", "b"), ("b", "a"))
+    cond = function("c", ("a", "b"), ("t",), node("t", "Less", "a", "five"), five=np.float32(5))
+    names = {"cond": FunctionName("c"), "body": FunctionName("f")}
+    made = graph(node("w", "While", "one", "two", **names), outputs={"w": "w"}, one=np.float32(1), two=np.float32(2))
+    assert bind_constants(made.replace(functions={f.name: f for f in (changing, cond)}))[1] == 0
+    # A function that is called twice may be given different ones.
+    call = {"f": FunctionName("f")}
+    twice = graph(
+        node("y", "PartitionedCall", "one", "two", **call), node("z", "PartitionedCall", "two", "two", **call),
+        one=np.float32(1), two=np.float32(2),
+    )  # fmt: skip
+    assert bind_constants(twice.replace(functions={"f": changing}))[1] == 0
+
+
+def test_ops_that_only_rewrites_make_are_not_listed() -> None:
+    assert LOOP not in supported_ops()
+    assert {"While", "Enter", "Switch", "TensorListStack", "HashTableV2"} <= supported_ops()
