@@ -14,7 +14,7 @@ from host_op_cases import CASES, GOLDENS, Case, decoded
 from host_op_graphs import converted, graph_of
 from tfgl.errors import UnsupportedOpError
 from tfgl.ir.evaluate import evaluate
-from tfgl.ir.graph import FunctionName, Graph, Node
+from tfgl.ir.graph import DataType, FunctionName, Graph, Node
 from tfgl_converter.op_check import check_ops, unsupported_ops
 from tfgl_converter.passes.op_rewrites import rewritten_ops
 from tfgl_converter.passes.op_rewrites.portable_patterns import portable
@@ -84,6 +84,15 @@ def test_ops_that_tfgl_alone_runs_are_a_warning() -> None:
 )
 def test_portable_patterns(pattern: bytes, expected: bytes | None) -> None:
     assert portable(pattern) == expected
+
+
+def test_patterns_that_tensorflow_js_reads_otherwise_are_a_warning() -> None:
+    said: list[str] = []
+    attrs = {"plain": (rb"[a-z]+", b"_"), "group": (rb"(a)", rb"\1"), "capital": (b"a", b"B"), "empty": (b"a*", b"-")}
+    nodes = [node(name, "StaticRegexReplace", "x", pattern=p, rewrite=r) for name, (p, r) in attrs.items()]
+    check_ops(graph(node("x", "Placeholder", dtype=DataType("string")), *nodes), warn=said.append)
+    assert len(said) == 1
+    assert "StaticRegexReplace (3 nodes, the first 'group')" in said[0]
 
 
 def test_ranges_of_integers_say_so() -> None:

@@ -9,6 +9,7 @@ from tfgl.errors import UnsupportedOpError
 from tfgl.ir.graph import Graph, Node
 
 from .passes.op_rewrites import rewrite_obstacle
+from .passes.op_rewrites.strings import replaces_alike
 from .tfjs_ops import DEBUG_OPS, TFJS_OPS, tfgl_only_ops
 
 _SHOWN = 12
@@ -50,12 +51,31 @@ def unsupported_ops(graph: Graph, *, strip_debug_ops: bool = True) -> list[Unsup
     """
     known: Collection[str] = TFJS_OPS | DEBUG_OPS if strip_debug_ops else TFJS_OPS
     found: dict[str, list[tuple[str, Graph, Node]]] = {}
-    places = [("", graph), *((f"{name}/", function.graph) for name, function in graph.functions.items())]
-    for prefix, part in places:
+    for prefix, part in _parts(graph):
         for node in part.nodes.values():
             if node.op not in known:
                 found.setdefault(node.op, []).append((prefix, part, node))
     return [_described(op, nodes) for op, nodes in sorted(found.items())]
+
+
+def _parts(graph: Graph) -> list[tuple[str, Graph]]:
+    """The graph and its functions, with what stands before the names of their nodes."""
+    return [("", graph), *((f"{name}/", function.graph) for name, function in graph.functions.items())]
+
+
+def _warn_of_patterns(graph: Graph, warn: Callable[[str], None]) -> None:
+    differing = [
+        prefix + node.name
+        for prefix, part in _parts(graph)
+        for node in part.nodes.values()
+        if node.op == "StaticRegexReplace" and not replaces_alike(node)
+    ]
+    if differing:
+        nodes = f"{len(differing)} node{'' if len(differing) == 1 else 's'}, the first {differing[0]!r}"
+        warn(
+            f"TensorFlow.js replaces by the rules of JavaScript, in small letters: StaticRegexReplace ({nodes}) may "
+            "give other strings there than in TensorFlow and in tfgl"
+        )
 
 
 def _described(op: str, nodes: Sequence[tuple[str, Graph, Node]]) -> UnsupportedOp:
@@ -70,7 +90,7 @@ def check_ops(
 ) -> None:
     """Raise UnsupportedOpError, which describes each of them, when ``graph`` has ops that nothing runs.
 
-    Ops that TensorFlow.js lacks and tfgl has are told to ``warn``, one line each.
+    Ops that TensorFlow.js lacks and tfgl has are told to ``warn``, one line each, and patterns that it reads otherwise.
 
     >>> check_ops(Graph({"x": Node("x", "Zeta")}))
     Traceback (most recent call last):
@@ -80,10 +100,10 @@ def check_ops(
     """
     lacking = unsupported_ops(graph, strip_debug_ops=strip_debug_ops)
     found = [op for op in lacking if not op.runs_in_tfgl]
-    for op in lacking:
-        if op.runs_in_tfgl and not found:
-            warn(f"TensorFlow.js lacks {op.describe()}")
     if not found:
+        for op in lacking:
+            warn(f"TensorFlow.js lacks {op.describe()}")
+        _warn_of_patterns(graph, warn)
         return
     shown = "; ".join(op.describe() for op in found[:_SHOWN])
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

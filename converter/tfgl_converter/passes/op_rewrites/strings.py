@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import string
 
-from tfgl.ir.graph import AttrValue, DataType, Edge
+from tfgl.ir.graph import AttrValue, DataType, Edge, Node
 from tfgl.ir.reference.patterns import compiled
 
 from .portable_patterns import portable
@@ -15,7 +15,7 @@ from .registry import INT32, Place, Unfit, rewrite
 STRING = DataType("string")
 _SPACES = b" \t\n\v\f\r"
 # What TensorFlow.js gets wrong in a pattern.
-_READ_OTHERWISE = re.compile(rb"[A-Z\x80-\xff.]|\\[aszx]|\[:|\(\?P?<")
+_READ_OTHERWISE = re.compile(rb"[A-Z\x80-\xff.]|\\[asz]|\\x\{|\[:|\(\?P?<")
 
 
 def _replaced(place: Place, x: Edge, pattern: bytes, rewritten: bytes, every: bool = True) -> Edge:
@@ -135,6 +135,18 @@ def _portable_replacement(pattern: bytes, rewritten: bytes, every: bool) -> byte
     # Whether a repeated alternative of nothing goes on is another question that they answer differently.
     nothing = any(part in found for part in (b"(|", b":|", b"||", b"|)"))
     return None if nothing or (every and may_be_empty) else found
+
+
+def replaces_alike(node: Node) -> bool:
+    """Whether TensorFlow.js replaces by a StaticRegexReplace what TensorFlow does.
+
+    >>> replaces_alike(Node("x", "StaticRegexReplace", attrs={"pattern": b" +", "rewrite": b"_"}))
+    True
+    """
+    pattern, rewritten = (bytes(node.attrs.get(name) or b"") for name in ("pattern", "rewrite"))  # type: ignore[arg-type]
+    if _READ_OTHERWISE.search(pattern):
+        return False
+    return _portable_replacement(pattern, rewritten, node.attrs.get("replace_global") is not False) is not None
 
 
 @rewrite("RegexReplace")
