@@ -17,7 +17,7 @@ import tfgl_converter
 from digits_model import DIGITS, DIGITS_H5
 from tfgl.errors import InvalidArgumentError, ModelFormatError, TfglError
 from tfgl.io import read_artifacts
-from tfgl_converter import live_models
+from tfgl_converter import Options, live_models
 
 ZOO = Path(__file__).resolve().parents[2] / "shared" / "zoo"
 needs_zoo = pytest.mark.skipif(not ZOO.is_dir(), reason=f"no zoo of models beside the checkout ({ZOO})")
@@ -113,6 +113,12 @@ def test_quantising_what_is_written(tmp_path: Path) -> None:
     assert done.output_format == "tfjs_layers_model" and done.path == tmp_path / "layers"
     stored = {spec.quantization.dtype for spec in read_artifacts(done.path).weight_specs if spec.quantization}
     assert stored == {"uint16"}
+
+
+def test_lists_may_be_texts() -> None:
+    options = Options(saved_model_tags="serve, gpu", output_node_names="a,b", passes="", quantize_uint8="*/kernel,b*")
+    assert (options.saved_model_tags, options.output_node_names) == (["serve", "gpu"], ["a", "b"])
+    assert (options.passes, options.quantization) == ([], {"uint8": ["*/kernel", "b*"]})
 
 
 def test_metadata_stays_with_a_layers_model(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, NoReturn
 
-from .options import INPUT_FORMATS, OUTPUT_FORMATS, SHARD_BYTES, Options
+from .options import INPUT_FORMATS, OUTPUT_FORMATS, SHARD_BYTES, Options, listed
 
 # text: one value; list: values between commas; truth: true or false, true without a value; switch: takes no value;
 # patterns: wildcards between commas, everything without a value; bytes: a positive number; files: key:path,key:path.
@@ -241,15 +241,6 @@ def settle_optional_values(arguments: Sequence[str]) -> list[str]:
     if any(path.startswith("-") for path in paths):
         return [*flags, "--", *paths]
     return [*paths, *flags]
-
-
-def listed(text: str) -> list[str]:
-    """The parts of a text between commas, without empty ones.
-
-    >>> listed("a, b,")
-    ['a', 'b']
-    """
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _files(text: str) -> dict[str, str]:

@@ -89,8 +89,7 @@ def convert_keras_model_to_graph_model(
             if _imported("tensorflow") is None:
                 raise ModelFormatError(f"{reason}; with TensorFlow installed its own export would be tried") from None
             exported = _exported(keras_model, Path(folder) / "saved_model")
-        tags = [tag for tag in saved_model_tags.split(",") if tag]
-        return convert(exported, output_dir, input_format="tf_saved_model", saved_model_tags=tags, **chosen)
+        return convert(exported, output_dir, input_format="tf_saved_model", saved_model_tags=saved_model_tags, **chosen)
 
 
 def load_keras_model(

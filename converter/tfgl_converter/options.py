@@ -24,11 +24,24 @@ INPUT_FORMATS: tuple[str, ...] = tuple(TARGETS)
 OUTPUT_FORMATS: tuple[str, ...] = tuple(sorted({target for targets in TARGETS.values() for target in targets}))
 # tfgl.io's own default; naming it here keeps NumPy out of the start of the command.
 SHARD_BYTES = 4 << 20
+_LISTS = (
+    "saved_model_tags", "output_node_names", "passes", "custom_objects", "quantize_float16", "quantize_uint8",
+    "quantize_uint16",
+)  # fmt: skip
+
+
+def listed(text: str) -> list[str]:
+    """The parts of a text between commas, without empty ones.
+
+    >>> listed("a, b,")
+    ['a', 'b']
+    """
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to convert; the fields are the flags of tensorflowjs_converter.
+    """How to convert; the fields are the flags of tensorflowjs_converter. A list may be one text with commas.
 
     ``quantize_*`` are True for all weights, or wildcards over weight names. ``metadata`` maps keys to paths of JSON
     files, or to values that are no text.
@@ -58,13 +71,20 @@ class Options:
     passes: Collection[str] | None = None
     record: bool = True
 
+    def __post_init__(self) -> None:
+        """Split texts into lists."""
+        for name in _LISTS:
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, listed(value))
+
     @property
     def quantization(self) -> dict[QuantizedDType, bool | Sequence[str]]:
         """The patterns by stored dtype, those that were asked for."""
         asked: dict[QuantizedDType, bool | str | Sequence[str]] = {
             "float16": self.quantize_float16, "uint8": self.quantize_uint8, "uint16": self.quantize_uint16,
         }  # fmt: skip
-        return {dtype: [wanted] if isinstance(wanted, str) else wanted for dtype, wanted in asked.items() if wanted}
+        return {dtype: wanted for dtype, wanted in asked.items() if wanted and not isinstance(wanted, str)}
 
 
 def output_format_of(input_format: str, output_format: str | None) -> str:

@@ -62,7 +62,7 @@ def convert_tf_saved_model(
         output_dir,
         input_format="tf_saved_model",
         signature_name=signature_def,
-        saved_model_tags=_parts(saved_model_tags),
+        saved_model_tags=saved_model_tags,
         **options_from(options),
     )
 
@@ -83,7 +83,7 @@ def convert_tf_frozen_model(
         frozen_model_path,
         output_dir,
         input_format="tf_frozen_model",
-        output_node_names=_parts(output_node_names),
+        output_node_names=output_node_names,
         **options_from(options),
     )
 
@@ -108,10 +108,6 @@ def convert_tf_hub_module(
         output_dir,
         input_format="tf_hub",
         signature_name=signature,
-        saved_model_tags=None if saved_model_tags is None else _parts(saved_model_tags),
+        saved_model_tags=saved_model_tags,
         **options_from(options),
     )
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .flags import FLAGS, OneLineParser, command_of, listed
-from .options import INPUT_FORMATS, TARGETS
+from .flags import FLAGS, OneLineParser, command_of
+from .options import INPUT_FORMATS, TARGETS, listed
 
 if TYPE_CHECKING:
     from tfgl.ir.graph import Signature, TensorInfo
