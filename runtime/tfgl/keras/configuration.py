@@ -225,7 +225,7 @@ def is_operation(entry: Config) -> bool:
     return (
         isinstance(config, Mapping)
         and entry.get("class_name") != "Operation"
-        and not {"trainable", "dtype", "layers"} & set(config)
+        and not {"trainable", "layers"} & set(config)
         and isinstance(nodes, list)
         and bool(nodes)
         and all(isinstance(node, Mapping) and "args" in node for node in nodes)

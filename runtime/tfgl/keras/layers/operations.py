@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,58 @@ from ..activations import activate, activation_names
 from ..builder import Tensor
 from ..call import Call
 from ..configuration import dtype_name, stored_dtype
+from ..functions import FUNCTIONS, Arguments, canonical, function
 from ..registry import layer
 from .normalization import l2_normalized
 
 _UNARY = {
-    "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "rsqrt": "Rsqrt", "square": "Square", "abs": "Abs", "absolute": "Abs",
-    "negative": "Neg", "neg": "Neg", "sin": "Sin", "cos": "Cos", "tan": "Tan", "floor": "Floor", "ceil": "Ceil",
-    "round": "Round", "sign": "Sign", "reciprocal": "Reciprocal", "log1p": "Log1p", "expm1": "Expm1", "erf": "Erf",
-    "logicalnot": "LogicalNot", "zeroslike": "ZerosLike", "arctan": "Atan", "atan": "Atan", "sinh": "Sinh",
+    "exp": "Exp",
+    "log": "Log",
+    "sqrt": "Sqrt",
+    "rsqrt": "Rsqrt",
+    "square": "Square",
+    "abs": "Abs",
+    "absolute": "Abs",
+    "negative": "Neg",
+    "neg": "Neg",
+    "sin": "Sin",
+    "cos": "Cos",
+    "tan": "Tan",
+    "floor": "Floor",
+    "ceil": "Ceil",
+    "round": "Round",
+    "sign": "Sign",
+    "reciprocal": "Reciprocal",
+    "log1p": "Log1p",
+    "expm1": "Expm1",
+    "erf": "Erf",
+    "logicalnot": "LogicalNot",
+    "zeroslike": "ZerosLike",
+    "oneslike": "OnesLike",
+    "arctan": "Atan",
+    "atan": "Atan",
+    "arcsin": "Asin",
+    "asin": "Asin",
+    "arccos": "Acos",
+    "acos": "Acos",
+    "sinh": "Sinh",
     "cosh": "Cosh",
-}  # fmt: skip
+    "arcsinh": "Asinh",
+    "asinh": "Asinh",
+    "arccosh": "Acosh",
+    "acosh": "Acosh",
+    "arctanh": "Atanh",
+    "atanh": "Atanh",
+}
+_TESTS = {"isnan": "IsNan", "isinf": "IsInf", "isfinite": "IsFinite"}  # fmt: skip
 _BINARY = {
     "add": "AddV2", "radd": "AddV2", "subtract": "Sub", "sub": "Sub", "multiply": "Mul", "mul": "Mul", "rmul": "Mul",
     "divide": "RealDiv", "truedivide": "RealDiv", "truediv": "RealDiv", "div": "RealDiv", "maximum": "Maximum",
     "minimum": "Minimum", "pow": "Pow", "power": "Pow", "floordiv": "FloorDiv", "floordivide": "FloorDiv",
     "mod": "FloorMod", "floormod": "FloorMod", "squareddifference": "SquaredDifference", "equal": "Equal",
     "notequal": "NotEqual", "less": "Less", "lessequal": "LessEqual", "greater": "Greater",
-    "greaterequal": "GreaterEqual", "logicaland": "LogicalAnd", "logicalor": "LogicalOr",
+    "greaterequal": "GreaterEqual", "arctan2": "Atan2", "atan2": "Atan2", "dividenonan": "DivNoNan",
+    "logicaland": "LogicalAnd", "logicalor": "LogicalOr",
 }  # fmt: skip
 _REVERSED = {"rsub": "Sub", "rtruediv": "RealDiv"}
 _REDUCED = {
@@ -35,37 +70,6 @@ _REDUCED = {
     "reducemax": "Max", "min": "Min", "amin": "Min", "reducemin": "Min", "prod": "Prod", "reduceprod": "Prod",
     "any": "Any", "reduceany": "Any", "all": "All", "reduceall": "All",
 }  # fmt: skip
-
-
-class Arguments:
-    """The arguments of a function by position or by any of the names that they go by."""
-
-    def __init__(self, c: Call, function: str) -> None:
-        """All of a call's arguments; an operation of Keras 3 has some in its configuration."""
-        self.c, self.b, self.function = c, c.b, function
-        self.args = c.args
-        self.named = {**c.config, **c.kwargs}
-
-    def get(self, position: int, *names: str, default: Any = None) -> Any:
-        """An argument, ``default`` where it is not given; null counts as not given."""
-        value = self.args[position] if position < len(self.args) else None
-        for name in names:
-            value = self.named.get(name) if value is None else value
-        return default if value is None else value
-
-    def tensor(self, position: int = 0, *names: str, like: Tensor | None = None) -> Tensor:
-        """An argument that is a tensor, or becomes one of the dtype of ``like``."""
-        value = self.get(position, *(names or ("x", "input", "inputs", "tensor", "a", "value", "features", "logits")))
-        if isinstance(value, Tensor):
-            return value
-        if value is None:
-            raise self.c.unsupported(f"{self.function} lacks its argument {position + 1}", "save the model again")
-        return self.b.constant(np.asarray(value), like.dtype if like is not None else None)
-
-    def axes(self, x: Tensor, position: int = 1) -> list[int]:
-        """Axes, all of them where none are given."""
-        axis = self.get(position, "axis", "axes")
-        return list(range(x.rank)) if axis is None else [int(a) for a in np.atleast_1d(axis)]
 
 
 def _binary(a: Arguments, op: str, swapped: bool = False) -> Tensor:
@@ -83,6 +87,7 @@ def _reduced(a: Arguments, op: str) -> Tensor:
     return a.b.reduce(op, x, a.axes(x), keep=bool(a.get(2, "keepdims", "keep_dims", default=False)))
 
 
+@function("reshape")
 def _reshape(a: Arguments) -> Tensor:
     x = a.tensor()
     if a.args and not isinstance(a.args[0], Tensor):
@@ -93,6 +98,7 @@ def _reshape(a: Arguments) -> Tensor:
     return a.b.reshape(x, [size if isinstance(size, Tensor) else -1 if size is None else int(size) for size in shape])
 
 
+@function("transpose")
 def _transpose(a: Arguments) -> Tensor:
     x = a.tensor()
     order = a.get(1, "axes", "perm")
@@ -105,14 +111,17 @@ def _listed(a: Arguments) -> list[Tensor]:
     return tensors or a.c.inputs
 
 
+@function("concat", "concatenate")
 def _concat(a: Arguments) -> Tensor:
     return a.b.concat(_listed(a), int(a.get(1, "axis", default=-1 if "class_name" in a.named else 0)))
 
 
+@function("stack")
 def _stack(a: Arguments) -> Tensor:
     return a.b.pack(_listed(a), int(a.get(1, "axis", default=0)))
 
 
+@function("expanddims")
 def _expand(a: Arguments) -> Tensor:
     x = a.tensor()
     for axis in np.atleast_1d(a.get(1, "axis", default=-1)):
@@ -120,6 +129,7 @@ def _expand(a: Arguments) -> Tensor:
     return x
 
 
+@function("squeeze")
 def _squeeze(a: Arguments) -> Tensor:
     x = a.tensor()
     axis = a.get(1, "axis")
@@ -129,15 +139,18 @@ def _squeeze(a: Arguments) -> Tensor:
     return x
 
 
+@function("cast")
 def _cast(a: Arguments) -> Tensor:
     return a.b.cast(a.tensor(), stored_dtype(dtype_name(a.get(1, "dtype"))))
 
 
+@function("clip", "clipbyvalue")
 def _clip(a: Arguments) -> Tensor:
     low, high = a.get(1, "x_min", "clip_value_min", "min_value"), a.get(2, "x_max", "clip_value_max", "max_value")
     return a.b.clip(a.tensor(0, "x", "t"), float(low), float(high))
 
 
+@function("matmul")
 def _matmul(a: Arguments) -> Tensor:
     x, y = a.tensor(0, "x1", "a", "x"), a.tensor(1, "x2", "b", "y", like=a.c.x)
     if a.get(9, "transpose_a"):
@@ -145,15 +158,18 @@ def _matmul(a: Arguments) -> Tensor:
     return a.b.matmul(x, y, transpose_b=bool(a.get(9, "transpose_b", default=False)))
 
 
+@function("softmax")
 def _softmax(a: Arguments) -> Tensor:
     x = a.tensor(0, "logits", "x", "inputs")
     return a.b.softmax(x, int(a.get(1, "axis", default=-1)))
 
 
+@function("tile")
 def _tile(a: Arguments) -> Tensor:
     return a.b.tile(a.tensor(), [int(count) for count in a.get(1, "multiples", "repeats")])
 
 
+@function("swapaxes")
 def _swapaxes(a: Arguments) -> Tensor:
     x = a.tensor()
     order = list(range(x.rank))
@@ -162,6 +178,7 @@ def _swapaxes(a: Arguments) -> Tensor:
     return a.b.transpose(x, order)
 
 
+@function("flip", "reverse")
 def _flip(a: Arguments) -> Tensor:
     x = a.tensor()
     for axis in a.axes(x):
@@ -169,28 +186,33 @@ def _flip(a: Arguments) -> Tensor:
     return x
 
 
+@function("l2normalize")
 def _l2_normalize(a: Arguments) -> Tensor:
     x = a.tensor()
     return l2_normalized(a.c, x, a.axes(x))
 
 
+@function("leakyrelu")
 def _leaky(a: Arguments) -> Tensor:
     slope = float(a.get(1, "negative_slope", "alpha", default=0.2))
     return a.b.unary("LeakyRelu", a.tensor(), alpha=slope)
 
 
+@function("gelu")
 def _gelu(a: Arguments) -> Tensor:
     # tf.nn.gelu is exact unless told otherwise, keras.ops.gelu is not.
     approximate = a.get(1, "approximate", default=a.c.node.class_name == "Operation")
     return activate(a.c, a.tensor(), "gelu_new" if approximate else "gelu")
 
 
+@function("where")
 def _where(a: Arguments) -> Tensor:
     condition, x, y = a.tensor(0, "condition"), a.get(1, "x1", "x"), a.get(2, "x2", "y")
     like = next((value for value in (x, y) if isinstance(value, Tensor)), None)
     return a.b.select(a.b.cast(condition, "bool"), a.tensor(1, "x1", "x", like=like), a.tensor(2, "x2", "y", like=like))
 
 
+@function("getitem")
 def _getitem(a: Arguments) -> Tensor:
     x = a.tensor()
     key = a.get(1, "slice_spec", "key", "item")
@@ -220,40 +242,29 @@ def _index(item: Any) -> Any:
     return item
 
 
-_SPECIAL: dict[str, Callable[[Arguments], Tensor]] = {
-    "reshape": _reshape, "transpose": _transpose, "concat": _concat, "concatenate": _concat, "stack": _stack,
-    "expanddims": _expand, "squeeze": _squeeze, "cast": _cast, "clip": _clip, "clipbyvalue": _clip,
-    "matmul": _matmul, "softmax": _softmax, "tile": _tile, "swapaxes": _swapaxes, "flip": _flip, "reverse": _flip,
-    "l2normalize": _l2_normalize, "leakyrelu": _leaky, "gelu": _gelu, "where": _where, "getitem": _getitem,
-    "identity": lambda a: a.tensor(), "stopgradient": lambda a: a.tensor(), "converttotensor": lambda a: a.tensor(),
-}  # fmt: skip
-
-
-def _canonical(name: str) -> str:
-    """``math.reduce_mean`` and ``ReduceMean`` are one.
-
-    >>> _canonical("__operators__.add"), _canonical("ExpandDims")
-    ('add', 'expanddims')
-    """
-    return name.rpartition(".")[2].replace("_", "").lower()
+@function("identity", "stopgradient", "converttotensor")
+def _same(a: Arguments) -> Tensor:
+    return a.tensor()
 
 
 @layer("TFOpLambda", "SlicingOpLambda", "Operation", takes=None)
-def operation(c: Call) -> Tensor:
-    """One function of the tables above."""
+def operation(c: Call) -> Tensor | Sequence[Tensor]:
+    """One function of the tables above, or of another module."""
     name = str(c.get("operation") or c.get("function") or c.node.name)
-    key, a = _canonical(name), Arguments(c, name)
-    if key in _SPECIAL:
-        return _SPECIAL[key](a)
+    key, a = canonical(name), Arguments(c, name)
+    if key in FUNCTIONS:
+        return FUNCTIONS[key](a)
     if key in _UNARY:
         return a.b.unary(_UNARY[key], a.tensor())
+    if key in _TESTS:
+        return a.b.unary(_TESTS[key], a.tensor(), "bool")
     if key in _BINARY:
         return _binary(a, _BINARY[key])
     if key in _REVERSED:
         return _binary(a, _REVERSED[key], swapped=True)
     if key in _REDUCED:
         return _reduced(a, _REDUCED[key])
-    activations = {_canonical(known): known for known in activation_names()}
+    activations = {canonical(known): known for known in activation_names()}
     if key in activations:
         return activate(c, a.tensor(), activations[key])
     raise c.unsupported(
