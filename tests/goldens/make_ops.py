@@ -52,20 +52,38 @@ def row(op: str, *inputs: Any, **attrs: Any) -> None:
     ROWS.append((op, list(inputs), attrs))
 
 
-for name in ["Abs", "Ceil", "Floor", "Round", "Rint", "Neg", "Sign", "Square", "Relu", "Relu6", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Exp", "Expm1", "Log", "Log1p", "Sqrt", "Rsqrt", "Reciprocal", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Erf", "IsNan", "IsInf", "IsFinite", "ZerosLike", "OnesLike", "Inv"]:
+_UNARY = """
+    Abs Ceil Floor Round Rint Neg Sign Square Relu Relu6 Elu Selu Sigmoid Tanh Softplus Exp Expm1 Log Log1p
+    Sqrt Rsqrt Reciprocal Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Erf IsNan IsInf IsFinite
+    ZerosLike OnesLike Inv
+"""
+_UNARY_INTS = """
+    Abs Neg Sign Square Relu
+"""
+_BINARY = """
+    AddV2 Sub Mul Maximum Minimum SquaredDifference RealDiv Atan2 DivNoNan Xdivy MulNoNan Greater Less
+    GreaterEqual LessEqual Equal NotEqual
+"""
+_BINARY_INTS = """
+    AddV2 Sub Mul Maximum Minimum SquaredDifference Greater Equal BitwiseAnd BitwiseOr BitwiseXor
+"""
+_DIVISIONS = """
+    FloorDiv FloorMod TruncateDiv TruncateMod Div
+"""
+for name in _UNARY.split():
     row(name, FLOATS)
-for name in ["Abs", "Neg", "Sign", "Square", "Relu"]:
+for name in _UNARY_INTS.split():
     row(name, INTS)
 row("LeakyRelu", FLOATS, alpha=0.3)
 row("LogicalNot", np.array([True, False]))
-for name in ["AddV2", "Sub", "Mul", "Maximum", "Minimum", "SquaredDifference", "RealDiv", "Atan2", "DivNoNan", "Xdivy", "MulNoNan", "Greater", "Less", "GreaterEqual", "LessEqual", "Equal", "NotEqual"]:
+for name in _BINARY.split():
     row(name, COLUMN, FLOATS[None])
 for name in ("FloorMod", "FloorDiv", "Mod"):
     row(name, COLUMN[:11], np.array([3, -2, 0.7, -0.1], np.float32))
 row("Pow", COLUMN, np.array([2, -1, 0.5, 3, 0], np.float32))
-for name in ["AddV2", "Sub", "Mul", "Maximum", "Minimum", "SquaredDifference", "Greater", "Equal", "BitwiseAnd", "BitwiseOr", "BitwiseXor"]:
+for name in _BINARY_INTS.split():
     row(name, INTS[:, None], INTS[None])
-for name in ["FloorDiv", "FloorMod", "TruncateDiv", "TruncateMod", "Div"]:
+for name in _DIVISIONS.split():
     row(name, INTS[:, None], DIVISORS[None])
 for name in ("LeftShift", "RightShift"):
     row(name, INTS[:, None], ints(0, 1, 5, 31))
