@@ -102,7 +102,7 @@ def test_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFi
         (["missing\x1b[2J", "out"], "there is no 'missing\\x1b[2J'"),
         (["--input_format=keras", "--output_format=keras", ".", "out"],
          "Unsupported input_format - output_format pair: keras - keras; keras converts to tfjs_layers_model or tfjs_g"),
-        (["--input_format=keras", "--signature_name=s", ".", "out"], "signature_name serves tf_saved_model and tf_hub"),
+        (["--input_format=keras", "--signature_name=s", ".", "out"], "signature_name serves tf_saved_model"),
         (["--input_format=tf_frozen_model", ".", "out"], "needs output_node_names"),
         (["--quantize_uint8", "--quantize_float16=", ".", "out"], "quantize_float16 and quantize_uint8 are both asked"),
         (["--passes=prune,gone", ".", "out"], "there is no pass 'gone'; passes are open_signature"),

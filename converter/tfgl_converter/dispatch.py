@@ -166,6 +166,13 @@ def _frozen(job: _Job) -> None:
     _graph(job, read_frozen_graph(job.source, tuple(job.options.output_node_names)))
 
 
+def _tflite(job: _Job) -> None:
+    from .formats.tflite_model import read_tflite
+
+    job.progress("reading")
+    _graph(job, read_tflite(job.source, job.options.signature_name))
+
+
 def _keras_graph(job: _Job) -> None:
     from .keras_conversion import read_keras_graph
 
@@ -223,6 +230,7 @@ _DISPATCH: dict[tuple[str, str], Callable[[_Job], None]] = {
     ("keras_saved_model", "tfjs_graph_model"): _saved_model,
     ("tf_hub", "tfjs_graph_model"): _hub,
     ("tf_frozen_model", "tfjs_graph_model"): _frozen,
+    ("tflite", "tfjs_graph_model"): _tflite,
     ("tfjs_graph_model", "tfjs_graph_model"): _graph_model,
     **{(source, "tfjs_graph_model"): _keras_graph for source in ("keras", "keras_keras", "tfjs_layers_model")},
     **{

@@ -145,7 +145,7 @@ def make_parser(prog: str = "tensorflowjs_converter") -> argparse.ArgumentParser
         epilog="Exit status: 0, 1 after a failure, 2 for wrong usage.",
     )  # fmt: skip
     parser.add_argument("input_path", nargs="?", help="a SavedModel's folder, an HDF5 or .keras file, a frozen .pb, a "
-                        "model.json or its folder, or the handle of a TF Hub module")  # fmt: skip
+                        ".tflite file, a model.json or its folder, or the handle of a TF Hub module")  # fmt: skip
     parser.add_argument("output_path", nargs="?", help="the folder that takes model.json and the weights; a file for "
                         "Keras models")  # fmt: skip
     groups: dict[str, argparse._ArgumentGroup] = {}

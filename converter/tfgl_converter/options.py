@@ -17,6 +17,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "tf_saved_model": ("tfjs_graph_model",),
     "tf_hub": ("tfjs_graph_model",),
     "tf_frozen_model": ("tfjs_graph_model",),
+    "tflite": ("tfjs_graph_model",),
     "tfjs_layers_model": ("keras", "keras_keras", "keras_saved_model", "tfjs_layers_model", "tfjs_graph_model"),
     "tfjs_graph_model": ("tfjs_graph_model",),
 }
@@ -114,13 +115,14 @@ def check_options(options: Options, target: str) -> None:
 
     >>> check_options(Options(signature_name="s", input_format="keras"), "tfjs_layers_model")
     Traceback (most recent call last):
-    tfgl.errors.InvalidArgumentError: signature_name serves tf_saved_model and tf_hub, not input_format keras
+    tfgl.errors.InvalidArgumentError: signature_name serves tf_saved_model, tf_hub, tflite, not input_format keras
     """
     from tfgl.errors import InvalidArgumentError
 
     source = options.input_format
-    if options.signature_name and source not in ("tf_saved_model", "tf_hub"):
-        raise InvalidArgumentError(f"signature_name serves tf_saved_model and tf_hub, not input_format {source}")
+    signed = ("tf_saved_model", "tf_hub", "tflite")
+    if options.signature_name and source not in signed:
+        raise InvalidArgumentError(f"signature_name serves {', '.join(signed)}, not input_format {source}")
     if options.saved_model_tags is not None and source not in ("tf_saved_model", "tf_hub", "keras_saved_model"):
         raise InvalidArgumentError(f"saved_model_tags serves SavedModels and hub modules, not input_format {source}")
     if options.control_flow_v2 and target != "tfjs_graph_model":
