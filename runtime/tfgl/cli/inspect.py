@@ -86,15 +86,18 @@ def _describe_graph(artifacts: ModelArtifacts) -> dict[str, Any]:
         )
     unsupported = {entry["op"] for entry in operations if not entry["supported"]}
     needed = graph.prune(list(graph.outputs)) if graph.outputs else graph
+    parts = [needed, *(function.graph for function in needed.functions.values())]
     return {
         "versions": {"producer": graph.versions.producer, "min_consumer": graph.versions.min_consumer},
         "signature": bool(graph.signature.inputs or graph.signature.outputs),
-        "inputs": [_describe_tensor(graph, key, info) for key, info in graph.inputs.items()],
+        "inputs": [
+            _describe_tensor(graph, key, info) for key, info in graph.inputs.items() if info.resource_id is None
+        ],
         "outputs": [_describe_tensor(graph, key, info) for key, info in graph.outputs.items()],
         "nodes": len(graph.nodes),
         "functions": len(graph.functions),
         "ops": operations,
-        "runs": not any(node.op in unsupported for node in needed.nodes.values()),
+        "runs": not any(node.op in unsupported for part in parts for node in part.nodes.values()),
     }
 
 

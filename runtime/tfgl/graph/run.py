@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..dtypes import NUMPY, DType
 from ..engine import Trace
@@ -51,6 +52,7 @@ class _Recipe:
     node: Node
     sources: list[tuple[_Recipe, int] | _FedView | Array]
     read: frozenset[int]
+    depth: int
     outputs: list[Array | None] | None = None
 
 
@@ -66,7 +68,7 @@ class Run(Interpreter):
         self.fed = fed or {}
         self.guards: dict[Edge, bytes] = {}
         self._trace = trace
-        self._recipes: dict[int, tuple[_Recipe, int]] = {}  # by the tensor's id
+        self._recipes: WeakKeyDictionary[Tensor, tuple[_Recipe, int]] = WeakKeyDictionary()
 
     def fetch(self, feeds: Feeds, fetches: Sequence[Edge]) -> list[Tensor]:
         """The tensors at ``fetches``, each one of the caller's own."""
@@ -147,10 +149,13 @@ class Run(Interpreter):
             if source is None:
                 return
             sources.append(source)
-        recipe = _Recipe(node, sources, read)
+        depth = 1 + max((source[0].depth for source in sources if isinstance(source, tuple)), default=0)
+        if depth > _DEEPEST_RECIPE:
+            return
+        recipe = _Recipe(node, sources, read, depth)
         for at, output in enumerate(outputs):
             if isinstance(output, Tensor) and output.host is None:
-                self._recipes.setdefault(output.id, (recipe, at))
+                self._recipes.setdefault(output, (recipe, at))
 
     def _source(self, value: Value) -> tuple[_Recipe, int] | _FedView | Array | None:
         if not isinstance(value, Tensor) or value.size > _MOST_STEERING or value.dtype not in ("int32", "bool"):
@@ -158,11 +163,11 @@ class Run(Interpreter):
         fed = self.fed.get(id(value.flat())) if self.fed and value.is_flat else None
         if fed is not None:
             return _FedView(fed, value.shape, value.dtype)
-        return value.host if value.host is not None else self._recipes.get(value.id)
+        return value.host if value.host is not None else self._recipes.get(value)
 
     def host(self, tensor: Tensor) -> Array:
         """Values of a tensor that steers shapes; a fed one becomes a guard of the recording."""
-        source = self._recipes.get(tensor.id)
+        source = self._recipes.get(tensor)
         if source is not None:
             array = self._computed(*source)
             return tensor.numpy() if array is None else array
@@ -189,6 +194,8 @@ class Run(Interpreter):
             waiting.pop()
             if current.outputs is None:
                 current.outputs = self._cooked(current)
+                # What it was made of need not be remembered, however long a loop goes on.
+                current.sources, current.depth = [], 0
         outputs = recipe.outputs or []
         return outputs[index] if index < len(outputs) else None
 
@@ -215,6 +222,8 @@ class Run(Interpreter):
 
 # Indices of lists and the like, which may be more than what is computed on the host at once.
 _MOST_STEERING = 1 << 14
+# Steps that the host may have to make up for at once; a value that nobody asked for is then left to the device.
+_DEEPEST_RECIPE = 256
 # Draws that are held back to be merged: the driver may begin with those before.
 _MOST_PENDING = 1 << 11
 # Random numbers differ at each call; identities keep the tensor they are given.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
+from ..errors import ModelFormatError
 from .graph import Edge, Graph, Node, unused_name
 
 # A condition, and the side of it on which a node runs.
 _Choice = tuple[Edge, int]
 _Choices = frozenset[_Choice]
 _NONE: _Choices = frozenset()
+# What a graph may nest; real ones have a dozen, and a file must not make us remember millions.
+_MOST_CHOICES = 256
 # What acts on the mere presence of a value: a choice that such a node waits for by control alone would be lost.
 _SINKS = frozenset(
     {"Merge", "Enter", "NextIteration", "Exit", "If", "StatelessIf", "While", "StatelessWhile", "Case",
@@ -42,6 +45,7 @@ class _Gates:
         self.frames = frames
         self.nodes = dict(graph.nodes)
         self.made: dict[tuple[Edge, _Choice], Edge] = {}
+        self._origins: dict[Edge, Edge] = {}
         # The choices that a node depends on: by what it reads, and by what it waits for as well.
         self._data: dict[str, _Choices] = {}
         self._full: dict[str, _Choices] = {}
@@ -87,16 +91,23 @@ class _Gates:
         node = self.graph.nodes[edge.node]
         if node.op == "Switch" and len(node.inputs) == 2:
             choices |= {(self._origin(node.inputs[1]), edge.index)}
+            if len(choices) > _MOST_CHOICES:
+                raise ModelFormatError(f"{node} lies behind more than {_MOST_CHOICES} choices, one inside the other")
         return choices
 
     def _origin(self, edge: Edge) -> Edge:
         """The condition itself, behind the Identity and LoopCond nodes that hand it on."""
-        for _ in range(len(self.graph.nodes)):
+        passed: list[Edge] = []
+        while edge not in self._origins:
             node = self.graph.nodes[edge.node]
             if node.op not in ("Identity", "LoopCond") or len(node.inputs) != 1:
+                self._origins[edge] = edge
                 break
+            passed.append(edge)
             edge = node.inputs[0]
-        return edge
+        origin = self._origins[edge]
+        self._origins.update(dict.fromkeys(passed, origin))
+        return origin
 
     def _gated(self, edge: Edge, choices: _Choices) -> Edge:
         for choice in sorted(choices, key=lambda choice: (str(choice[0]), choice[1])):
@@ -109,7 +120,12 @@ class _Gates:
 
 
 def _union(sets: Iterable[_Choices]) -> _Choices:
-    return _NONE.union(*sets)
+    # Most nodes depend on what one of their inputs depends on, and share its set.
+    found = _NONE
+    for choices in sets:
+        if not choices <= found:
+            found = choices if found <= choices else found | choices
+    return found
 
 
 def _intersection(sets: list[_Choices]) -> _Choices:

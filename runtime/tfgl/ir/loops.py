@@ -131,19 +131,19 @@ class _Raiser:
         self.made = made
         self.taken = taken
         self._members: dict[Path, list[str]] = {}
+        self._exits: dict[Path, list[str]] = {}  # by the loop that they leave
         for name, path in frames.items():
             self._members.setdefault(path, []).append(name)
+            node = graph.nodes[name]
+            if node.op == "Exit" and node.inputs:
+                self._exits.setdefault(frames[node.inputs[0].node], []).append(name)
 
     def raise_one(self, path: Path) -> None:
         """Put one node and a function in place of the nodes of ``path``, which holds no loop any more."""
         inside = [self.nodes[name] for name in self._members[path]]
         turns = {node.name: node for node in inside if node.op == "NextIteration"}
         merges = [node for node in inside if node.op == "Merge" and any(edge.node in turns for edge in node.inputs)]
-        exits = [
-            node
-            for name in self._members.get(path[:-1], ())
-            if (node := self.nodes[name]).op == "Exit" and any(self.frames[edge.node] == path for edge in node.inputs)
-        ]
+        exits = [self.nodes[name] for name in self._exits.get(path, ())]
         body = _Body(self, path)
         first: list[Edge] = []
         following: list[Node] = []
