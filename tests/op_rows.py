@@ -82,6 +82,7 @@ IMAGE = _random(2, 6, 8, 4)
 FIRST = np.ascontiguousarray(IMAGE.transpose(0, 3, 1, 2))
 SQUARE = _random(2, 3, 3) + 3 * np.eye(3, dtype=np.float32)
 POSITIVE_DEFINITE = (SQUARE @ SQUARE.transpose(0, 2, 1)).astype(np.float32)
+COMPLEX = (_random(3, 4) + 1j * _random(3, 4, seed=1)).astype(np.complex64)
 FLOAT, INT = DataType("float32"), DataType("int32")
 
 
@@ -249,6 +250,27 @@ ROWS: list[Row] = [
         rtol=1e-4, atol=1e-5),
     Row("TensorScatterAdd", {"tensor": _random(4, 2), "indices": np.int32([[0], [0], [3]]), "updates": _random(3, 2)}),
     Row("TensorScatterSub", {"tensor": _random(4, 2), "indices": np.int32([[1]]), "updates": _random(1, 2)}),
+    *[Row("MatrixBandPart", {"input": _random(2, 4, 5), "num_lower": np.int32(low), "num_upper": np.int32(high)},
+          ("num_lower", "num_upper"), name=f"{low}_{high}") for low in (-1, 0, 2) for high in (-1, 0, 1)],
+    Row("MatrixBandPart", {"input": EDGES.reshape(4, 4), "num_lower": np.int32(-1), "num_upper": np.int32(0)},
+        name="computed"),
+    Row("Roll", {"input": _random(3, 4), "shift": np.int32([1, -5]), "axis": np.int32([0, 1])}, ("axis",),
+        name="computed"),
+    Row("Roll", {"input": _random(3, 4), "shift": np.int32(2), "axis": np.int32(-1)}, ("axis",), name="scalar"),
+    Row("Diag", {"diagonal": _random(5)}, name="vector"),
+    *_binary("TanhGrad", "SigmoidGrad", "SqrtGrad", "RsqrtGrad", "ReciprocalGrad", x=_random(3, 4) ** 2 + 1,
+             y=_random(3, 4)),
+    *_binary("ReluGrad", "Relu6Grad", "LeakyReluGrad", "EluGrad", "SeluGrad", "SoftplusGrad", "SoftsignGrad",
+             x=_random(3, 4), y=4 * _random(3, 4, seed=3)),
+    Row("BiasAddGrad", {"out_backprop": IMAGE}),
+    Row("RFFT2D", {"input": _random(2, 4, 8), "fft_length": np.int32([4, 8])}, ("fft_length",),
+        {"Tcomplex": DataType("complex64"), "Treal": FLOAT}, True, rtol=1e-4, atol=1e-5),
+    *[Row(f"TensorScatter{kind}", {"tensor": _random(4, 2), "indices": np.int32([[0], [0], [3]]),
+          "updates": _random(3, 2, seed=5)}, sized=True) for kind in ("Max", "Min")],
+    Row("TensorScatterMax", {"tensor": _ints(4, 2), "indices": np.int32([[1], [3]]), "updates": _ints(2, 2)},
+        sized=True, name="int"),
+    Row("Slice", {"input": COMPLEX, "begin": np.int32([0, 1]), "size": np.int32([-1, 2])}, ("begin", "size")),
+    Row("ReverseV2", {"tensor": COMPLEX, "axis": np.int32([1])}, ("axis",)),
     *_diagonals(),
     *_channels_first(),
     *_images(),

@@ -228,3 +228,16 @@ def test_a_branch_that_an_output_reads_stays() -> None:
     )  # fmt: skip
     after = apply(constant_branches, made)
     assert ops(after) == ["Exp", "Neg", "Switch"]
+
+
+@pytest.mark.parametrize(("index", "expected"), [(0, -2.0), (1, np.exp(2.0)), (2, 4.0), (7, 4.0), (-1, 4.0)])
+def test_a_switch_of_many_ways(index: int, expected: float) -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT, shape=()), node("i", "Placeholder", dtype=INT, shape=()),
+        node("s", "_SwitchN", "x", "i", T=FLOAT, num_outs=3), node("n", "Neg", "s:0", T=FLOAT),
+        node("e", "Exp", "s:1", T=FLOAT), node("q", "Square", "s:2", T=FLOAT),
+        node("y", "Merge", "n", "e", "q", T=FLOAT, N=3), outputs={"y": "y"},
+    )  # fmt: skip
+    after, _ = run_passes(made, PassContext())
+    assert "_SwitchN" not in ops(after)
+    np.testing.assert_allclose(run(after, {"x": np.float32(2), "i": np.int32(index)})["y"], expected, rtol=1e-6)

@@ -19,7 +19,8 @@ from op_rows import GOLDENS, ROWS, Row
 
 
 def outputs(row: Row) -> list[np.ndarray[Any, Any]]:
-    attrs = {key: value for key, value in row.attrs.items() if key not in ("T", "Ta", "Tb", "Tcomplex", "Tout")}
+    types = ("T", "Ta", "Tb", "Tcomplex", "Tout", "Treal")
+    attrs = {key: value for key, value in row.attrs.items() if key not in types}
     if row.op == "BatchMatMulV3":
         attrs["Tout"] = tf.float32
     attrs = {key: tf.as_dtype(str(value)) if key == "out_idx" else value for key, value in attrs.items()}

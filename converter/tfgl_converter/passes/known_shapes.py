@@ -434,6 +434,16 @@ def _like_elements(position: int) -> Rule:
     return rule
 
 
+def _merge(node: Node, known: KnownShapes) -> list[Shape | None]:
+    """What all branches agree on."""
+    shapes = [known.of(edge) for edge in node.inputs]
+    first = shapes[0]
+    if first is None or any(shape is None or len(shape) != len(first) for shape in shapes):
+        return []
+    sizes = zip(*(shape or () for shape in shapes), strict=True)
+    return [tuple(size[0] if len(set(size)) == 1 else -1 for size in sizes)]
+
+
 def _vector_of_rank(node: Node, known: KnownShapes) -> Shape | None:
     shape = known.of(node.inputs[0])
     return (-1,) if shape is None else (len(shape),)
@@ -486,6 +496,8 @@ _RULES: dict[str, Rule] = {
     "BroadcastTo": _like_elements(1),
     "Conv2DBackpropInput": _like_elements(0),
     "ScatterNd": _like_elements(2),
+    "Switch": lambda node, known: [known.of(node.inputs[0])] * 2,
+    "Merge": _merge,
     "Shape": _vector_of_rank,
     "Rank": lambda node, known: (),
     "Size": lambda node, known: (),

@@ -28,7 +28,7 @@ from .gate_constants import gate_constants
 from .inline_functions import inline_functions
 from .lower_control_flow import lower_control_flow
 from .merge_constants import merge_constants
-from .op_rewrites import rewrite_missing_ops
+from .op_rewrites import rewrite_missing_ops, rewrite_remaining_ops
 from .open_signature import open_signature
 from .origins import Origins
 from .prepare import prepare_constants, prune
@@ -76,6 +76,7 @@ EACH: dict[str, Pass] = {
     "fuse_layer_norm": fuse_layer_norm,
     "fuse_softmax": fuse_softmax,
     "rewrite_missing_ops": rewrite_missing_ops,
+    "rewrite_remaining_ops": rewrite_remaining_ops,
     "sink_transposes": sink_transposes,
     "sink_reshapes": sink_reshapes,
     "fold_constants": _shared(fold_constants),
@@ -115,6 +116,7 @@ ORDER: tuple[str, ...] = (
     "rewrite_missing_ops",
     "default_attributes",
     *_CLEANING,
+    "rewrite_remaining_ops",
     "constant_branches",
     "merge_constants",
     "sink_transposes",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .registry import rewrite_missing_ops, rewrite_obstacle, rewritten_ops
+from .registry import rewrite_missing_ops, rewrite_obstacle, rewrite_remaining_ops, rewritten_ops
 
-__all__ = ["rewrite_missing_ops", "rewrite_obstacle", "rewritten_ops"]
+__all__ = ["rewrite_missing_ops", "rewrite_obstacle", "rewrite_remaining_ops", "rewritten_ops"]

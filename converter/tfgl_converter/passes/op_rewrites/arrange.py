@@ -58,12 +58,16 @@ def batch_blocks(place: Place) -> Edge:
 def roll(place: Place) -> Edge | Unfit:
     """A gather along each axis."""
     shifts, axes = place.value(1), place.value(2)
-    if shifts is None or axes is None or shifts.size != axes.size:
-        return Unfit("constant shifts and axes")
+    if axes is None:
+        return Unfit("constant axes")
     x = place.inputs[0]
-    for shift, axis in zip(shifts.reshape(-1).tolist(), axes.reshape(-1).tolist(), strict=True):
+    for number, axis in enumerate(axes.reshape(-1).tolist()):
+        if shifts is not None:
+            by = place.scalar(int(shifts.reshape(-1)[number % shifts.size]))
+        else:
+            by = place.at(place.inputs[1], number) if axes.ndim else place.inputs[1]
         count = place.size(0, int(axis))
-        moved = place.op("Sub", place.range(count), place.scalar(int(shift)), dtype=INT32)
+        moved = place.op("Sub", place.range(count), by, dtype=INT32)
         source = place.op("FloorMod", moved, count, dtype=INT32)
         x = _gather(place, x, source, int(axis))
     return x

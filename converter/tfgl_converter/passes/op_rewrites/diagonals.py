@@ -160,8 +160,12 @@ def _align(place: Place) -> str:
 def diag(place: Place) -> Edge | Unfit:
     """The tensor laid out flat on the diagonal of a matrix, in the shape of both sides."""
     known = place.known_shape(0)
+    if known is not None and len(known) == 1:
+        length = place.size(0, 0)
+        mask = _diagonal(place, length, length)
+        return place.op("SelectV2", mask, place.expand(place.inputs[0], -1), place.constant(0))
     if known is None or -1 in known:
-        return Unfit("a known shape")
+        return Unfit("a vector or a known shape")
     count = int(np.prod(known, dtype=np.int64))
     flat = place.op("Reshape", place.inputs[0], place.integers(count), Tshape=INT32)
     mask = place.constant(np.eye(count, dtype=bool), BOOL)

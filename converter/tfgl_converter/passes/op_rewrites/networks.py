@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfgl.ir.graph import DataType, Edge
 
 from .layouts import channels_first
-from .registry import INT32, Place, Unfit, rewrite
+from .registry import BOOL, INT32, Place, Unfit, rewrite
 
 
 @rewrite("BatchMatMulV3")
@@ -56,3 +56,26 @@ def tensor_scatter(place: Place) -> Edge | Unfit:
     x, indices, updates = place.inputs
     scattered = place.op("ScatterNd", indices, updates, place.shape(x), Tindices=INT32)
     return place.op("AddV2" if place.node.op == "TensorScatterAdd" else "Sub", x, scattered)
+
+
+@rewrite("TensorScatterMax", "TensorScatterMin")
+def tensor_scatter_extreme(place: Place) -> Edge | Unfit:
+    """Each row beside those updates that have its index; for indices of rows."""
+    indices = place.known_shape(1)
+    if place.dtype.stored not in ("float32", "int32") or indices is None or indices[-1:] != (1,):
+        return Unfit("real numbers and indices of whole rows")
+    kind = place.node.op.removeprefix("TensorScatter")
+    x, at, updates = place.inputs
+    least = float("-inf") if place.dtype.stored == "float32" else -(2**31)
+    rest = place.constant(least if kind == "Max" else -least - (place.dtype.stored == "int32"))
+    rows = place.size(0, 0)
+    ids = place.op("Reshape", at, place.integers(1, -1), dtype=INT32, Tshape=INT32)
+    mine = place.op("Equal", place.expand(place.range(rows), 1, INT32), ids, dtype=INT32)
+    row = place.beyond(place.shape(x), 1)
+    inner = place.op("Prod", row, place.integers(0), dtype=INT32, Tidx=INT32, keep_dims=False)
+    count = place.op("Size", ids, dtype=INT32, out_type=INT32)
+    flat = place.op("Reshape", updates, place.pack(place.scalar(1), count, inner), Tshape=INT32)
+    chosen = place.op("SelectV2", place.expand(mine, 2, BOOL), flat, rest)
+    best = place.op(kind, chosen, place.integers(1), Tidx=INT32, keep_dims=False)
+    shaped = place.op("Reshape", best, place.shape(x), Tshape=INT32)
+    return place.op("Maximum" if kind == "Max" else "Minimum", x, shaped)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import string
 
-from tfgl.ir.graph import Edge
+import numpy as np
+
+from tfgl.ir.graph import DataType, Edge
 
 from .arithmetic import truncated_quotient
-from .registry import INT32, Place, Unfit, rewrite
+from .registry import BOOL, INT32, Place, Unfit, rewrite
 
 
 @rewrite("Cumsum", "Cumprod")
@@ -97,3 +99,45 @@ def _without_repeats(place: Place, term: str, x: Edge, shape: list[int]) -> tupl
         x = place.op("Sum", kept, place.integers(second), Tidx=INT32, keep_dims=False)
         term = term[:second] + term[second + 1 :]
     return term, x
+
+
+@rewrite("MatrixBandPart")
+def band_part(place: Place) -> Edge:
+    """A choice by a mask: graph models of TensorFlow.js read the first limit for both."""
+    x, lower, upper = place.inputs
+    known = place.known_shape(0)
+    limits = [place.value(1), place.value(2)]
+    zero = place.constant(0)
+    constant = [int(limit.reshape(-1)[0]) for limit in limits if limit is not None]
+    if known is not None and len(known) >= 2 and min(known[-2:]) >= 0 and len(constant) == 2:
+        below, above = constant
+        distance = np.arange(known[-2])[:, None] - np.arange(known[-1])
+        mask = (distance <= (below if below >= 0 else known[-2])) & (-distance <= (above if above >= 0 else known[-1]))
+        return place.op("SelectV2", place.constant(mask, BOOL), x, zero)
+    rows, columns = place.range(place.size(0, -2)), place.range(place.size(0, -1))
+    away = place.op("Sub", place.expand(rows, 1, INT32), columns, dtype=INT32)
+
+    def inside(limit: Edge, distance: Edge) -> Edge:
+        reached = place.op("LessEqual", distance, limit, dtype=INT32)
+        return place.op("LogicalOr", reached, place.op("Less", limit, place.scalar(0), dtype=INT32), dtype=BOOL)
+
+    near = place.op(
+        "LogicalAnd", inside(lower, away), inside(upper, place.op("Neg", away, dtype=INT32)), dtype=BOOL
+    )
+    return place.op("SelectV2", near, x, zero)
+
+
+@rewrite("GatherV2", "Pad", "ReverseV2", "Slice", "StridedSlice", "Tile")
+def complex_parts(place: Place) -> Edge | None:
+    """Complex numbers as their real and imaginary parts: backends of TensorFlow.js move real ones only."""
+    key = "Tparams" if place.node.op == "GatherV2" else "T"
+    if place.attr(key, INT32) not in ("complex64", "complex128"):
+        return None
+    real, whole = DataType("float32"), DataType("complex64")
+    attrs = {name: value for name, value in place.node.attrs.items() if name != "_output_shapes"} | {key: real}
+    first, *rest = place.inputs
+    parts = [
+        place.plain(place.node.op, place.op(part, first, dtype=whole, Tout=real), *rest, attrs=attrs)
+        for part in ("Real", "Imag")
+    ]
+    return place.op("Complex", *parts, dtype=real, Tout=whole)

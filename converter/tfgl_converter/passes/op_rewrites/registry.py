@@ -11,6 +11,7 @@ import numpy as np
 
 from tfgl.ir.graph import AttrValue, DataType, Edge, Graph, Node
 
+from ...tfjs_ops import TFJS_OPS
 from ..editing import Array, Editor
 from ..known_shapes import KnownShapes
 from ..rewriting import PassContext, Rewritten
@@ -182,9 +183,18 @@ def rewritten_ops() -> frozenset[str]:
 
 
 def rewrite_missing_ops(graph: Graph, context: PassContext) -> Rewritten:
-    """The graph with ops that TensorFlow.js lacks expressed by ops that it has, where that is exact."""
+    """The graph with ops that TensorFlow.js lacks or runs otherwise expressed by ops that it has, if that is exact."""
+    return _rewritten(graph, context, frozenset(_table()))
+
+
+def rewrite_remaining_ops(graph: Graph, context: PassContext) -> Rewritten:
+    """The same for lacking ops whose shapes are known only after others were folded."""
+    return _rewritten(graph, context, frozenset(_table()) - TFJS_OPS)
+
+
+def _rewritten(graph: Graph, context: PassContext, ops: frozenset[str]) -> Rewritten:
     rules = _table()
-    found = [node for node in graph.nodes.values() if node.op in rules]
+    found = [node for node in graph.nodes.values() if node.op in ops]
     if not found:
         return Rewritten(graph, 0)
     editor = Editor(graph, context.protected)

@@ -70,3 +70,16 @@ def _resized(place: Place, x: Edge, known: tuple[int, ...], length: int, dtype: 
         begin, size = place.integers(*[0] * (outer + 1)), place.integers(*[-1] * outer, length)
         x = place.op("Slice", x, begin, size, dtype=dtype, Index=INT32)
     return x
+
+
+@rewrite("RFFT2D")
+def real_transform_of_images(place: Place) -> Edge | Unfit:
+    """RFFT of the rows, then FFT of the columns; of the image's own size."""
+    known, length = place.known_shape(0), place.value(1)
+    if known is None or length is None or tuple(known[-2:]) != tuple(length.reshape(-1).tolist()):
+        return Unfit("an input of the known size that fft_length says")
+    turn = place.integers(*range(len(known) - 2), len(known) - 1, len(known) - 2)
+    rows = place.op("RFFT", place.inputs[0], place.integers(known[-1]), dtype=_REAL, Treal=_REAL, Tcomplex=_COMPLEX)
+    turned = place.op("Transpose", rows, turn, dtype=_COMPLEX, Tperm=INT32)
+    columns = place.op("FFT", turned, dtype=_COMPLEX, Tcomplex=_COMPLEX)
+    return place.op("Transpose", columns, turn, dtype=_COMPLEX, Tperm=INT32)
