@@ -98,7 +98,7 @@ def test_rare_operators_compute_what_tensorflow_lite_computes(signature: str) ->
     compare(run(DATA / "handmade.tflite", feeds, signature), expected)
 
 
-@pytest.mark.parametrize("kind", ["float16", "dynamic", "int8"])
+@pytest.mark.parametrize("kind", ["float16", "dynamic", "int8", "uint8", "int16x8"])
 def test_quantised_networks_keep_the_dtypes_of_their_ends(kind: str) -> None:
     feeds, expected = golden(f"network_{kind}")
     source = read_tflite(DATA / f"network_{kind}.tflite")
