@@ -146,6 +146,15 @@ def test_a_whole_model() -> None:
     assert body.graph.nodes["top"].inputs == (Edge("a"), Edge("k"))
 
 
+def test_a_function_may_return_a_constant_that_the_converter_renamed() -> None:
+    model = json.loads(json.dumps(MODEL))
+    body = model["library"]["function"][0]
+    body["nodeDef"][0]["name"] = "body/k"
+    body["nodeDef"][1]["input"] = ["a", "body/k:output:0"]
+    body["ret"]["where"] = "k:output:0"
+    assert graph_from_json(model, WEIGHTS).functions["body"].results[1] == Edge("body/k")
+
+
 def test_json_round_trip_changes_nothing() -> None:
     graph = graph_from_json(json.loads(json.dumps(MODEL)), WEIGHTS, SIGNATURE)
     assert graph.nodes == graph_from_json(MODEL, WEIGHTS, SIGNATURE).nodes

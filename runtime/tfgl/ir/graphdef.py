@@ -273,6 +273,9 @@ def _read_function(entry: object, weights: Mapping[str, Array] | None, where: st
     for argument in expect_list(field_of(declared, "outputArg"), f"{where}, 'outputArg'"):
         key, dtype = _read_argument(argument, where)
         text = expect(returned.get(key), str, f"{where}, 'ret' of {key!r}")
+        # The original converter puts the function's name before those of constants, but not where it returns them.
+        if text.split(":")[0] not in nodes and f"{name}/{text}".split(":")[0] in nodes:
+            text = f"{name}/{text}"
         results[key] = _edge(text, nodes, f"{where}, output {key!r}")
         infos[key] = TensorInfo(str(results[key]), dtype)
     inputs = {

@@ -85,6 +85,8 @@ def frames_of(graph: Graph) -> dict[str, Path]:
         path = frames[node.name]
         for source in _sources(node):
             outer = frames.get(source, ())
+            if node.op == "Enter" and outer == path:
+                raise ModelFormatError(f"{node} enters the loop {path[-1]!r} from inside it")
             if outer != path[: len(outer)] and not (node.op == "Exit" and outer[:-1] == path):
                 raise ModelFormatError(f"{node} reads {source!r} out of the loop {outer[-1]!r}; only an Exit may")
     return frames
