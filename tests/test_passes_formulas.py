@@ -208,3 +208,11 @@ def test_unknown_sizes_stay_computed() -> None:
     after, _ = run_passes(made, PassContext())
     assert "Shape" in ops(after)
     np.testing.assert_allclose(evaluate(after, {"x": SPREAD}, ["y"])["y"], np.exp(SPREAD), rtol=1e-6)
+
+
+def test_the_record_names_all_that_a_formula_came_from() -> None:
+    made = erf_forms()[0]
+    _, record = run_passes(made, PassContext())
+    sources = {name for name, node in made.nodes.items() if node.op not in ("Const", "Placeholder")}
+    result = made.outputs["y"].edge.node
+    assert sources <= set(record.origins[result])

@@ -8,9 +8,9 @@ from tfgl.ir.graph import Graph
 class Origins:
     """For each node the source nodes it came from; a node that no pass touched is its own source.
 
-    A node that changes takes in the nodes that went and that it read, directly or through others that went; a new
-    node belongs to the sources of the node that reads it. Source names are those after functions were inlined
-    (``call/node``).
+    A node that changes takes in the nodes that went, or that no output needs any more, and that it read, directly or
+    through others of their kind; a new node belongs to the sources of the node that reads it. Source names are
+    those after functions were inlined (``call/node``).
     """
 
     def __init__(self) -> None:
@@ -23,11 +23,12 @@ class Origins:
             return
         changed = [name for name, node in after.nodes.items() if before.nodes.get(name) is not node]
         fresh = [name for name in changed if name not in before.nodes]
+        needed = _needed(after)
         for name in changed:
             if name not in before.nodes:
                 continue
             sources = dict.fromkeys(self._of(prefix + name))
-            for gone in _gone(name, before, after):
+            for gone in _gone(name, before, needed):
                 sources.update(dict.fromkeys(self._of(prefix + gone)))
             self._sources[prefix + name] = tuple(sources)
         # From readers back: a new node may be read by another new one.
@@ -57,14 +58,30 @@ class Origins:
         return self._sources.get(name, (name,))
 
 
-def _gone(name: str, before: Graph, after: Graph) -> list[str]:
+def _needed(graph: Graph) -> set[str]:
+    """The nodes that an output, or another node's side effect, comes from; all where there is no output."""
+    waiting = [info.edge.node for info in graph.outputs.values()]
+    if not waiting:
+        return set(graph.nodes)
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in graph.nodes:
+            found.add(name)
+            node = graph.nodes[name]
+            waiting += [edge.node for edge in node.inputs]
+            waiting += node.control_inputs
+    return found
+
+
+def _gone(name: str, before: Graph, needed: set[str]) -> list[str]:
     """Nodes that ``name`` read before, through nodes that are gone, and that are gone themselves."""
     found: dict[str, None] = {}
     waiting = [name]
     while waiting:
         node = before.nodes.get(waiting.pop())
         for edge in () if node is None else node.inputs:
-            if edge.node not in after.nodes and edge.node not in found:
+            if edge.node not in needed and edge.node not in found:
                 found[edge.node] = None
                 waiting.append(edge.node)
     return list(found)
