@@ -20,6 +20,8 @@ from tfgl.ir.graph import DataType, Edge, Node
 from tfgl.ir.graphdef import graph_from_json
 from tfgl.ir.lowering import kernels_of, supported_ops
 from tfgl.ir.reference import evaluate as evaluate_kernel
+from tfgl.ir.reference.unicode import Faults
+from tfgl.ir.reference.unicode import decoded as decoded_text
 from tfgl.registry import kernels, run_kernel
 
 _TYPES = {"f": "DT_FLOAT", "i": "DT_INT32", "b": "DT_BOOL", "O": "DT_STRING"}
@@ -195,3 +197,38 @@ def test_bad_values_are_refused(op: str, inputs: list[Array], attrs: dict[str, A
     with pytest.raises(InvalidArgumentError, match=message) as caught:
         evaluate_node(made, inputs)
     assert "made" in str(caught.value)
+
+
+def test_small_files_make_no_large_strings() -> None:
+    long, many = texts("x" * 100_000).reshape(()), np.zeros(50_000, np.int32)
+    cases: list[tuple[str, list[Array], dict[str, Any]]] = [
+        ("Substr", [long, many, many + 100_000], {}),
+        ("StringJoin", [long, texts(*[""] * 50_000)], {}),
+        ("RegexReplace", [long, texts("x").reshape(()), long], {}),
+        ("StringNGrams", [texts(*["x" * 1000] * 1200), whole(0, 1200)], {"ngram_widths": [500], "separator": b""}),
+    ]
+    for op, inputs, attrs in cases:
+        made = Node("made", op, tuple(Edge(f"x{at}") for at in range(len(inputs))), attrs=attrs)
+        with pytest.raises(InvalidArgumentError, match="longer than 268435456 bytes"):
+            evaluate_node(made, inputs)
+    shapes = {
+        "Substr": [texts(*"ab" * 5000).reshape(-1, 1), *[np.zeros((1, 10_000), np.int32)] * 2],
+        "RaggedTensorToSparse": [whole(0), np.zeros((0, 1 << 20, 1 << 20), np.float32)],
+    }
+    for op, inputs in shapes.items():
+        made = Node("made", op, tuple(Edge(f"x{at}") for at in range(len(inputs))))
+        with pytest.raises(InvalidArgumentError, match="more than the"):
+            evaluate_node(made, inputs)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16-BE", "UTF-32-BE"])
+def test_long_texts_are_decoded_in_windows(encoding: str) -> None:
+    text = "aé語😀" * 2000
+    data = text.encode(encoding.lower())
+    for cut in range(4):
+        points, begins = decoded_text(data[: len(data) - cut], encoding, Faults())
+        expected = list(data[: len(data) - cut].decode(encoding.lower(), "replace"))
+        assert points == [ord(character) for character in expected]
+        assert begins == sorted(set(begins))
+    faulty = b"\xff" * 30_000
+    assert len(decoded_text(faulty, "UTF-8", Faults())[0]) == 30_000

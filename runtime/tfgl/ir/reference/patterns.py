@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InvalidArgumentError
 from .registry import Array
-from .string_arrays import strings, texts_of
+from .string_arrays import check_bytes, strings, texts_of
 
 
 def compiled(pattern: bytes) -> Any:
@@ -36,7 +36,8 @@ def replace(pattern: Any, rewrite: bytes, text: bytes, *, every: bool) -> bytes:
     r"""``text`` with the first match, or every one, replaced as RE2's Replace and GlobalReplace do.
 
     In ``rewrite`` a backslash with a digit is a group, 0 the whole match, and two are a backslash. A rewrite that
-    names a group that is not there, or has another escape, replaces nothing, or with ``every`` is cut there.
+    names a group that is not there, or has another escape, replaces nothing, or with ``every`` is cut there. One
+    match takes time linear in the text, so that many matches may take its square.
 
     >>> replace(compiled(b"(a)(b)?"), rb"[\1]", b"ab a", every=True)
     b'[a] [a]'
@@ -45,7 +46,7 @@ def replace(pattern: Any, rewrite: bytes, text: bytes, *, every: bool) -> bytes:
     if any(isinstance(piece, int) and piece > pattern.groups for piece in pieces) or not (valid or every):
         return text
     out: list[bytes] = []
-    at, end_before = 0, -1
+    at, end_before, made = 0, -1, 0
     while at <= len(text):
         match = pattern.search(text, at)
         if match is None:
@@ -58,7 +59,10 @@ def replace(pattern: Any, rewrite: bytes, text: bytes, *, every: bool) -> bytes:
             out.append(text[at : at + step])
             at += max(step, 1)
             continue
-        out += [piece if isinstance(piece, bytes) else match.group(piece) or b"" for piece in pieces]
+        new = b"".join(piece if isinstance(piece, bytes) else match.group(piece) or b"" for piece in pieces)
+        made += len(new)
+        check_bytes(made)
+        out.append(new)
         at = end_before = end
         if not every:
             break
@@ -73,7 +77,7 @@ def replaced(x: Array, pattern: bytes, rewrite: bytes, *, every: bool) -> Array:
     [b'a b']
     """
     wanted = compiled(pattern)
-    return strings([replace(wanted, rewrite, text, every=every) for text in texts_of(x)], x.shape)
+    return strings((replace(wanted, rewrite, text, every=every) for text in texts_of(x)), x.shape)
 
 
 def full_matches(x: Array, pattern: bytes) -> Array:

@@ -67,6 +67,7 @@ def gather_plan(nested_splits: Sequence[Array], values: int, indices: Array) -> 
     out = []
     for axis in range(indices.ndim - 1):
         count = math.prod(indices.shape[: axis + 1])
+        check_count(count, "rows")
         out.append(np.arange(count + 1) * indices.shape[axis + 1])
     starts = indices.reshape(-1).astype(np.int64)
     limits = starts + 1
@@ -111,6 +112,7 @@ def ragged_gather(
     splits = [cast_to(split, "int32") for split in params_nested_splits]
     out, rows = gather_plan(splits, len(params_dense_values), cast_to(indices, "int32"))
     check_ragged_rank(len(out), output_ragged_rank)
+    check_count(rows.size * math.prod(params_dense_values.shape[1:]), "gathered values")
     return [*out, params_dense_values[rows]]
 
 
@@ -211,6 +213,7 @@ def _dense_shape(shape: Array, values_shape: Sequence[int], ragged_rank: int) ->
 
 def default_row(default_value: Array, row_shape: Sequence[int]) -> Array:
     """``default_value`` broadcast to one row; InvalidArgumentError where its shape does not allow that."""
+    check_count(math.prod(row_shape), "elements of a row")
     return np.broadcast_to(default_value, broadcast_to_shape(default_value.shape, row_shape))
 
 
@@ -258,7 +261,7 @@ def ragged_to_sparse(nested_splits: Sequence[Array], values: Array) -> list[Arra
         places = np.concatenate([np.repeat(places[: len(lengths)], lengths, axis=0), columns[:, None]], axis=1)
         extents.append(int(lengths.max(initial=0)))
     inner = values.shape[1:]
+    check_count(max(math.prod(inner), values.size) * (places.shape[1] + len(inner)), "indices")
     within = np.indices(inner).reshape(len(inner), math.prod(inner)).T
-    check_count(values.size * (places.shape[1] + len(inner)), "indices")
     indices = np.concatenate([np.repeat(places, len(within), axis=0), np.tile(within, (len(places), 1))], axis=1)
     return [indices.astype(np.int32), values.reshape(-1), np.array([*extents, *inner], np.int32)]

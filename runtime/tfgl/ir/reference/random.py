@@ -24,7 +24,7 @@ def philox(counters: Array, words: Sequence[int]) -> Array:
     """Four words, (count, 4), for each of the 64-bit ``counters``; ``words`` are the key and the counters' high half.
 
     >>> philox(np.array([0]), (0, 0, 0, 0))[0].tolist()
-    [1713891541, 3781805413, 4109365069, 1838208206]
+    [1713891541, 3781805453, 3159862348, 2600524760]
     """
     key = np.array(words[:2], np.int64).astype(np.uint64) & _WORD
     high = np.array(words[2:], np.int64).astype(np.uint64) & _WORD

@@ -55,6 +55,7 @@ def sparse_fill_empty_rows(indices: Array, values: Array, dense_shape: Array, de
     places = np.empty(count, np.int32)
     places[order] = begins[row_of[order]] + np.arange(count) - (np.cumsum(counts) - counts)[row_of[order]]
     total = count + int(empty.sum())
+    check_count(total * indices.shape[1], "indices")
     out_indices = np.zeros((total, indices.shape[1]), np.int32)
     out_values = np.empty(total, values.dtype)
     out_values[...] = default_value

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ...errors import InvalidArgumentError
 from .registry import Array
+
+# A few bytes of pattern and lengths may ask for more than any machine has.
+_MOST_BYTES = 1 << 28
 
 
 def text_of(value: object) -> bytes:
@@ -32,15 +35,32 @@ def texts_of(x: Array) -> list[bytes]:
     return [text_of(value) for value in x.reshape(-1).tolist()]
 
 
-def strings(values: Sequence[bytes], shape: Sequence[int] | None = None) -> Array:
-    """A string tensor of ``shape``, a vector without it.
+def strings(values: Iterable[bytes], shape: Sequence[int] | None = None) -> Array:
+    """A string tensor of ``shape``, a vector without it; InvalidArgumentError where it would be longer than 256 MiB.
 
     >>> strings([b"a", b"b"], (2, 1)).shape
     (2, 1)
     """
-    array = np.empty(len(values), object)
-    array[:] = values
+    kept: list[bytes] = []
+    size = 0
+    for value in values:
+        size += len(value)
+        check_bytes(size)
+        kept.append(value)
+    array = np.empty(len(kept), object)
+    array[:] = kept
     return array if shape is None else array.reshape(tuple(shape))
+
+
+def check_bytes(size: int) -> None:
+    """Raise InvalidArgumentError for strings that are longer than 256 MiB together.
+
+    >>> check_bytes(1 << 30)
+    Traceback (most recent call last):
+    tfgl.errors.InvalidArgumentError: the strings are longer than 268435456 bytes together
+    """
+    if size > _MOST_BYTES:
+        raise InvalidArgumentError(f"the strings are longer than {_MOST_BYTES} bytes together")
 
 
 def sparse_rows(rows: Sequence[Sequence[bytes]]) -> list[Array]:

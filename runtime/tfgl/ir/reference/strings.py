@@ -14,9 +14,7 @@ from .conversion import cast_to
 from .fingerprint import fingerprint64
 from .patterns import replaced
 from .registry import Array, reference
-from .string_arrays import sparse_rows, strings, text_of, texts_of
-
-_MOST_BYTES = 1 << 30
+from .string_arrays import check_bytes, sparse_rows, strings, text_of, texts_of
 
 
 @reference("StringNGrams")
@@ -60,8 +58,7 @@ def string_n_grams(
             for at in range(count):
                 grams.append(join.join(padded[at : at + width]))
                 made += len(grams[-1])
-                if made > _MOST_BYTES:
-                    raise InvalidArgumentError(f"the n-grams are longer than {_MOST_BYTES} bytes together")
+                check_bytes(made)
         if preserve_short_sequences and row and len(grams) == before:
             # No width made one, so the pads are fewer than any width has.
             grams.append(join.join([left] * max(pad_width, 0) + row + [right] * max(pad_width, 0)))

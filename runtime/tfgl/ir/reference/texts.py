@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def each(x: Array, change: Callable[[bytes], bytes]) -> Array:
     >>> each(np.array([b"a"], object), bytes.upper).tolist()
     [b'A']
     """
-    return strings([change(text) for text in texts_of(x)], x.shape)
+    return strings((change(text) for text in texts_of(x)), x.shape)
 
 
 def lower(x: Array, encoding: bytes = b"") -> Array:
@@ -91,7 +91,7 @@ def join(parts: Sequence[Array], separator: bytes = b"") -> Array:
     if any(other != shape for other in shapes):
         raise InvalidArgumentError(f"Input shapes do not match: {[list(other) for other in shapes]}")
     columns = [texts_of(np.broadcast_to(part, shape)) for part in parts]
-    return strings([separator.join(row) for row in zip(*columns, strict=True)], shape)
+    return strings((separator.join(row) for row in zip(*columns, strict=True)), shape)
 
 
 def substring(x: Array, position: Array, size: Array, unit: bytes = b"BYTE") -> Array:
@@ -105,22 +105,27 @@ def substring(x: Array, position: Array, size: Array, unit: bytes = b"BYTE") -> 
     if position.shape != size.shape:
         raise InvalidArgumentError(f"pos and len should have the same shape, got {position.shape} and {size.shape}")
     shape = broadcast_shapes(x.shape, position.shape)
-    out = []
+    check_count(math.prod(shape), "strings")
+    return strings(_parts(x, position, size, shape, _is_byte(unit)), shape)
+
+
+def _parts(x: Array, position: Array, size: Array, shape: Sequence[int], by_byte: bool) -> Iterator[bytes]:
+    begins: dict[bytes, list[int]] = {}
     whole = zip(
         texts_of(np.broadcast_to(x, shape)),
         np.broadcast_to(position, shape).reshape(-1).tolist(),
         np.broadcast_to(size, shape).reshape(-1).tolist(),
         strict=True,
     )
-    by_byte = _is_byte(unit)
     for at, (text, begin, count) in enumerate(whole):
-        places: Sequence[int] = range(len(text) + 1) if by_byte else _begins(text)
+        if not by_byte and text not in begins:
+            begins[text] = _begins(text)
+        places: Sequence[int] = range(len(text) + 1) if by_byte else begins[text]
         most = len(places) - 1
         if not -most <= begin <= most:
-            raise InvalidArgumentError(f"pos {begin} out of range for string b'{_decoded(text)}' at index {at}")
+            raise InvalidArgumentError(f"pos {begin} out of range for string b'{_decoded(text[:80])}' at index {at}")
         begin += most if begin < 0 else 0
-        out.append(text[places[begin] : places[min(begin + max(count, 0), most)]])
-    return strings(out, shape)
+        yield text[places[begin] : places[min(begin + max(count, 0), most)]]
 
 
 def to_number(x: Array, dtype: DType) -> Array:
@@ -239,7 +244,7 @@ def reduce_join(x: Array, axes: Sequence[int], keep_dims: bool = False, separato
     shape = [x.shape[axis] if axis in kept else 1 for axis in range(x.ndim) if keep_dims or axis in kept]
     parts = texts_of(x.transpose([*kept, *reversed(order)])) if x.ndim else texts_of(x)
     rows = math.prod(x.shape[axis] for axis in kept)
-    return strings([separator.join(parts[row * count : (row + 1) * count]) for row in range(rows)], shape)
+    return strings((separator.join(parts[row * count : (row + 1) * count]) for row in range(rows)), shape)
 
 
 def segment_join(x: Array, segment_ids: Array, count: int, separator: bytes = b"") -> Array:
@@ -260,7 +265,7 @@ def segment_join(x: Array, segment_ids: Array, count: int, separator: bytes = b"
         if not 0 <= segment < count:
             raise InvalidArgumentError(f"segment id {segment} is not in [0, {count})")
         parts[segment * size + at % size].append(text)
-    return strings([separator.join(part) for part in parts], (count, *inner))
+    return strings((separator.join(part) for part in parts), (count, *inner))
 
 
 def to_base64(x: Array, pad: bool = False) -> Array:

@@ -18,6 +18,9 @@ _ENCODINGS = {"UTF-8": "utf-8", "UTF-16-BE": "utf-16-be", "UTF-32-BE": "utf-32-b
 _KNOWN = re.compile(r"utf-?(8|16|32)(-?[bl]e)?|us-ascii|latin-?1|iso-8859-\d+|shift_jis|gb18030|big5", re.IGNORECASE)
 
 
+_WINDOW = 4096
+
+
 @dataclass(frozen=True)
 class Faults:
     """What becomes of what is no character: ``errors`` is replace, ignore or strict.
@@ -55,17 +58,20 @@ def decoded(text: bytes, encoding: str, faults: Faults) -> tuple[list[int], list
     begins: list[int] = []
     at = 0
     while at < len(text):
+        # By windows, so that many faults do not take the square of the text's length.
+        window = text[at : at + _WINDOW]
         wrong = None
         try:
-            part = text[at:].decode(name)
+            part = window.decode(name)
         except UnicodeDecodeError as error:
-            part, wrong = text[at : at + error.start].decode(name), error
+            part, wrong = window[: error.start].decode(name), error
         for character in part:
             points.append(ord(character))
             begins.append(at)
             at += len(character.encode(name))
-        if wrong is None:
-            break
+        if wrong is None or (part and wrong.end == len(window)):
+            # What ends the window may go on behind it.
+            continue
         if faults.errors == "strict":
             raise InvalidArgumentError(f"invalid {encoding} at byte {at} of a string of {len(text)}")
         if faults.errors == "replace":
@@ -101,9 +107,7 @@ def encode(values: Array, splits: Array, encoding: str, faults: Faults) -> Array
     if not bounds or bounds[0] != 0 or bounds[-1] != values.size or (np.diff(splits) < 0).any():
         raise InvalidArgumentError(f"input_splits must rise from 0 to {values.size}, got {bounds[:8]}")
     points = [int(value) for value in values]
-    return strings(
-        [_encoded(points[begin:end], encoding, faults) for begin, end in itertools.pairwise(bounds)]
-    )
+    return strings(_encoded(points[begin:end], encoding, faults) for begin, end in itertools.pairwise(bounds))
 
 
 def _encoded(points: Sequence[int], encoding: str, faults: Faults) -> bytes:
@@ -127,5 +131,4 @@ def transcode(x: Array, source: str, target: str, faults: Faults) -> Array:
     >>> transcode(np.array([b"a"], object), "UTF-8", "UTF-16-BE", Faults()).tolist()
     [b'\\x00a']
     """
-    texts = [_encoded(decoded(text, source, faults)[0], target, faults) for text in texts_of(x)]
-    return strings(texts, x.shape)
+    return strings((_encoded(decoded(text, source, faults)[0], target, faults) for text in texts_of(x)), x.shape)
