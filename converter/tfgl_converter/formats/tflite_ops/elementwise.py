@@ -141,7 +141,7 @@ def select(o: Operator) -> Tensor:
     """One or the other; a vector of conditions chooses among rows."""
     condition, x, y = o.x(0), o.x(1), o.x(2)
     if condition.rank == 1 and x.rank > 1:
-        return o.result("Select", [condition, x, y], T=DataType(x.dtype))
+        condition = o.b.reshape(condition, [-1] + [1] * (x.rank - 1))
     return o.result("SelectV2", [condition, x, y], T=DataType(x.dtype))
 
 

@@ -66,10 +66,16 @@ def sparse_to_dense(o: Operator) -> Tensor:
 def one_hot(o: Operator) -> Tensor:
     """On where the index says, off elsewhere."""
     indices, on = o.x(0), o.x(2)
-    return o.result(
-        "OneHot", [indices, o.x(1), on, o.x(3)], axis=int(o.option("Axis")), T=DataType(on.dtype),
+    depth = o.value(1)
+    shape = (*indices.shape, -1 if depth is None else int(depth.reshape(-1)[0]))
+    made = o.b.add(
+        "OneHot", [indices, o.x(1), on, o.x(3)], shape, on.dtype, axis=-1, T=DataType(on.dtype),
         TI=DataType(indices.dtype),
     )  # fmt: skip
+    # TensorFlow.js ignores the axis.
+    order = list(range(indices.rank))
+    order.insert(int(o.option("Axis", -1)) % made.rank, indices.rank)
+    return o.b.transpose(made, order)
 
 
 @operator("WHERE")

@@ -140,11 +140,16 @@ def dynamic_update_slice(o: Operator) -> Tensor:
     offsets = (grid @ strides).astype(np.int32)
     start = b.reduce("Sum", b.mul(begin, b.constant(strides)), [0])
     places = b.expand(b.add_(b.constant(offsets), start), 1)
-    flat = b.reshape(x, [int(np.prod(x.shape))])
-    written = b.add(
-        "TensorScatterUpdate", [flat, places, b.reshape(part, [offsets.size])], flat.shape, Tindices=_INT32
-    )
-    return b.reshape(written, list(x.shape))
+    size = [int(np.prod(x.shape))]
+
+    def spread(values: Tensor) -> Tensor:
+        inputs = [places, b.reshape(values, [offsets.size]), b.integers(size)]
+        flat = b.add("ScatterNd", inputs, size, values.dtype, T=DataType(values.dtype), Tindices=_INT32)
+        return b.reshape(flat, list(x.shape))
+
+    # Not TensorScatterUpdate, which writes into its input in TensorFlow.js on the cpu.
+    replaced = b.binary("Greater", spread(b.constant(np.ones(offsets.size, np.int32))), 0)
+    return b.select(replaced, spread(part), x)
 
 
 @operator("PAD")
