@@ -292,8 +292,11 @@ class Engine:
             buffer = self._flat_buffer(result.size, kind)
             values = {"out_size": result.size}
             result.adopt(flat=buffer)
-        words = sum(parameter.slots for parameter in parameters_of(values))
-        values.update({name: int.from_bytes(os.urandom(4), "little", signed=True) for name in drawn})
+        places: tuple[int, ...] = ()
+        if drawn:
+            words = sum(parameter.slots for parameter in parameters_of(values))
+            places = tuple(range(words, words + len(drawn)))
+            values.update({name: int.from_bytes(os.urandom(4), "little", signed=True) for name in drawn})
         values.update(parameters or {})
         declared: list[Input] = []
         buffers: list[Buffer] = []
@@ -311,7 +314,6 @@ class Engine:
                 declared.append(Input(name, tensor.kind, "flat", access.get(name, "")))
                 buffers.append(tensor.flat())
         texts = {name: str(text) for name, text in (defines or {}).items()}
-        places = tuple(range(words, words + len(drawn)))
         self._submit(body, tuple(declared), tuple(buffers), buffer, kind, layout, values, texts, places)
         return result
 

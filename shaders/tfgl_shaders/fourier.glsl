@@ -2,7 +2,7 @@
 // `stage_length` of every (fft_size / stage_length)th number become ones of stage_length * radix. Two neighbouring
 // numbers, (real, imaginary) each, are a texel. With SEPARATE the input is the two tensors `real` and `imag`.
 #include "texel"
-#include "math/trigonometric"
+#include "root_of_one"
 vec2 number_at(int i) {
 #ifdef SEPARATE
     return vec2(real_at(i), imag_at(i));
@@ -10,17 +10,6 @@ vec2 number_at(int i) {
     vec4 two = x_texel(i >> 1);
     return (i & 1) == 0 ? two.xy : two.zw;
 #endif
-}
-// e^(2 pi i part / whole), from an angle that is exact up to an eighth of a turn.
-vec2 root_of_one(int part, int whole) {
-    int quarters = (8 * part + whole) / (2 * whole);
-    float turn = float(4 * part - quarters * whole) / float(whole);
-    vec4 angle = vec4(turn * 1.57079637);
-    vec4 rest = vec4(turn * -4.37113883e-8);
-    float sine = sin_series(angle, rest).x;
-    float cosine = cos_series(angle, rest).x;
-    vec2 root = (quarters & 1) == 0 ? vec2(cosine, sine) : vec2(-sine, cosine);
-    return (quarters & 2) == 0 ? root : -root;
 }
 vec2 transformed(int i) {
     int line = i / fft_size;

@@ -125,6 +125,7 @@ def conv1d(call: Call) -> Value:
 
 @lower(
     "Conv2DBackpropInput",
+    "Conv2dTranspose",
     inputs=3,
     kernels=("Conv2DBackpropInput", "Reshape", "PadV2", "Slice"),
     host=(0,),
