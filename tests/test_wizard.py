@@ -198,6 +198,7 @@ def test_formats_are_detected_from_what_is_there(here: Path) -> None:
     saved = ZOO / "sm_conv" / "saved_model"
     assert detect_format(str(saved / "saved_model.pb")) == ("tf_saved_model", str(saved))
     assert detect_format(str(ZOO / "k3_nested" / "model.keras"))[0] == "keras_keras"
+    assert {detect_format(str(path))[0] for path in (ZOO / "tflite_mlp").glob("*.tflite")} == {"tflite"}
     assert detect_format(str(ZOO / "frozen_mlp" / "frozen.pb"))[0] == "tf_frozen_model"
     hub = ZOO / "hub_tf1"
     assert detect_format(str(hub / json.loads((hub / "meta.json").read_text())["source"]))[0] == "tf_hub"
