@@ -45,3 +45,17 @@ def test_arithmetic_on_shapes() -> None:
     assert known.elements(Edge("p")) == (-1, 24)
     assert known.of(Edge("r")) == (-1, 24)
     assert known.of(Edge("nowhere")) is None
+
+
+def test_transforms_and_random_numbers() -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT, shape=(-1, 4, 6)), node("f", "RFFT", "x", "ten"),
+        node("g", "FFT", "f"), node("b", "IRFFT", "g", "ten"), node("r", "RandomUniform", "sizes"),
+        node("v", "Conv3DBackpropInputV2", "sizes", "x", "x"), node("i", "Placeholder", dtype=FLOAT,
+        shape=(-1, 7, 9, 3)), node("w", "ImageProjectiveTransformV3", "i", "x", "pair", "x"),
+        ten=[10], sizes=[2, 3, 4, 5, 6], pair=[8, 5],
+    )  # fmt: skip
+    known = KnownShapes(made)
+    assert [known.of(Edge(name)) for name in "fgb"] == [(-1, 4, 6), (-1, 4, 6), (-1, 4, 10)]
+    assert [known.of(Edge(name)) for name in "rv"] == [(2, 3, 4, 5, 6)] * 2
+    assert known.of(Edge("w")) == (-1, 8, 5, 3)

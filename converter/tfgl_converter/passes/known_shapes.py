@@ -352,7 +352,8 @@ def _window(node: Node, known: KnownShapes) -> Shape | None:
     spatial = len(shape) - 2
     first = 2 if isinstance(layout, bytes) and layout.startswith(b"NC") else 1
     places = list(range(first, first + spatial))
-    strides, dilations = node.attrs.get("strides"), node.attrs.get("dilations")
+    strides = node.attrs.get("strides")
+    dilations = node.attrs.get("rates" if node.op == "Dilation2D" else "dilations")
     kernel = known.of(node.inputs[1]) if "Pool" not in node.op else None
     if "Pool" in node.op:
         sizes = node.attrs.get("ksize")
@@ -397,9 +398,22 @@ def _tile(node: Node, known: KnownShapes) -> Shape | None:
     return tuple(n * by if n >= 0 and by >= 0 else -1 for n, by in zip(shape, times, strict=True))
 
 
-def _resize(node: Node, known: KnownShapes) -> Shape | None:
-    shape, size = known.of(node.inputs[0]), known.elements(node.inputs[1])
-    return None if shape is None else (shape[0], *(size or (-1, -1)), shape[-1])
+def _resize(position: int) -> Rule:
+    """Images of the height and width that input ``position`` says."""
+
+    def rule(node: Node, known: KnownShapes) -> Shape | None:
+        shape, size = known.of(node.inputs[0]), known.elements(node.inputs[position])
+        return None if shape is None else (shape[0], *(size or (-1, -1)), shape[-1])
+
+    return rule
+
+
+def _last(node: Node, known: KnownShapes, size: Callable[[int], int]) -> Shape | None:
+    """The shape with a last axis as long as ``size`` says of the number that the second input holds."""
+    shape, length = known.of(node.inputs[0]), known.elements(node.inputs[1])
+    if shape is None:
+        return None
+    return (*shape[:-1], size(length[0]) if length and length[0] > 0 else -1)
 
 
 def _einsum(node: Node, known: KnownShapes) -> Shape | None:
@@ -450,14 +464,14 @@ def _vector_of_rank(node: Node, known: KnownShapes) -> Shape | None:
 
 
 _SAME_OPS = """
-    Abs Acos Acosh AsString Asin Asinh Atan Atanh BiasAdd Cast Ceil CheckNumerics ClipByValue Cos Cosh Cumprod Cumsum
-    Digamma Elu EnsureShape Erf Erfc Exp Expm1 FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars
-    FakeQuantWithMinMaxVarsPerChannel Floor FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Identity Inv Invert
-    IsFinite IsInf IsNan LRN LeakyRelu Lgamma Log Log1p LogSoftmax LogicalNot MatrixBandPart Neg OnesLike Prelu
-    QuantizeAndDequantizeV2 QuantizeAndDequantizeV3 QuantizeAndDequantizeV4 Reciprocal Relu Relu6 Reverse
-    RegexFullMatch RegexReplace ReverseSequence ReverseV2 Rint Roll Round Rsqrt Selu Sigmoid Sign Sin Sinh Snapshot
-    Softmax Softplus Softsign Sqrt Square StaticRegexFullMatch StaticRegexReplace StopGradient StringLength StringLower
-    StringStrip StringToHashBucketFast StringToNumber StringUpper Tan Tanh TensorScatterUpdate ZerosLike
+    Abs Acos Acosh AsString Asin Asinh Atan Atanh BiasAdd Cast Ceil CheckNumerics ClipByValue Cos Cosh Cumprod
+    Cumsum Digamma Elu EnsureShape Erf Erfc Exp Expm1 FFT FFT2D FFT3D IFFT IFFT2D IFFT3D FakeQuantWithMinMaxArgs
+    FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel Floor FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3
+    Identity Inv Invert IsFinite IsInf IsNan LRN LeakyRelu Lgamma Log Log1p LogSoftmax LogicalNot MatrixBandPart Neg
+    OnesLike Prelu QuantizeAndDequantizeV2 QuantizeAndDequantizeV3 QuantizeAndDequantizeV4 Reciprocal Relu Relu6
+    Reverse RegexFullMatch RegexReplace ReverseSequence ReverseV2 Rint Roll Round Rsqrt Selu Sigmoid Sign Sin Sinh
+    Snapshot Softmax Softplus Softsign Sqrt Square StaticRegexFullMatch StaticRegexReplace StopGradient StringLength
+    StringLower StringStrip StringToHashBucketFast StringToNumber StringUpper Tan Tanh TensorScatterUpdate ZerosLike
 """
 _SAME = frozenset(_SAME_OPS.split())
 _BROADCAST_OPS = """
@@ -486,15 +500,21 @@ _RULES: dict[str, Rule] = {
     "ArgMin": _arg,
     **{op: _matmul for op in ("MatMul", "_FusedMatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")},
     **{op: _window for op in ("Conv2D", "_FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2dNative",
-                              "Conv3D", "MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D")},
+                              "Conv3D", "MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D", "Dilation2D")},
     **{op: _pad for op in ("Pad", "PadV2", "MirrorPad")},
     "Tile": _tile,
-    **{op: _resize for op in ("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic", "ResizeArea")},
+    **{op: _resize(1) for op in ("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic", "ResizeArea")},
     "Einsum": _einsum,
     "OneHot": _one_hot,
     "Fill": _like_elements(0),
     "BroadcastTo": _like_elements(1),
     "Conv2DBackpropInput": _like_elements(0),
+    "Conv3DBackpropInputV2": _like_elements(0),
+    **{op: _like_elements(0) for op in ("RandomUniform", "RandomUniformInt", "RandomStandardNormal",
+                                        "TruncatedNormal")},
+    **{op: _resize(2) for op in ("ImageProjectiveTransformV2", "ImageProjectiveTransformV3")},
+    "RFFT": lambda node, known: _last(node, known, lambda length: length // 2 + 1),
+    "IRFFT": lambda node, known: _last(node, known, lambda length: length),
     "ScatterNd": _like_elements(2),
     "Switch": lambda node, known: [known.of(node.inputs[0])] * 2,
     "Merge": _merge,
