@@ -49,9 +49,10 @@ class ZooModel:
         return options
 
     def runs(self, graph: Graph) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
-        """For each run of the first signature what to feed and what to expect, by the keys of ``graph``."""
+        """For each run of the first signature and file what to feed and what to expect, by the keys of ``graph``."""
+        first = self.meta["runs"][0]
         for run in self.meta["runs"]:
-            if run.get("signature") != self.meta["runs"][0].get("signature"):
+            if any(run.get(key) != first.get(key) for key in ("signature", "source")):
                 continue
             fed = arrays(self.home / run["inputs_file"])
             expected = arrays(self.home / run["outputs_file"])

@@ -18,8 +18,7 @@ from tfgl.io import read_artifacts
 from tfgl.ir.graphdef import graph_from_json
 from zoo_models import MISSING, ZooModel, arrays, assert_close, zoo_models
 
-MODELS = [model for model in zoo_models() if model.meta["source_format"] in
-          ("keras_h5", "keras3_h5", "tf_saved_model", "tf_frozen_model", "tf_hub")]  # fmt: skip
+MODELS = zoo_models()
 # Refused by name, since its class is not in the file.
 REFUSED = {"h5_subclass_custom"}
 KERAS = [
@@ -47,7 +46,7 @@ WRONG: dict[tuple[str, str], dict[str, str]] = {
 }
 # A graph model has no variables that change from call to call; the first call is TensorFlow's.
 FIRST_RUN_ONLY = {"sm_stateful_counter"}
-# A message of TensorFlow.js that says what it lacks.
+# A message of TensorFlow.js that says what it lacks; of unknown ops, which tfgl runs, the converter warns.
 LACKING = re.compile(
     r"Kernel '(Einsum|StaticRegexReplace)' not registered for backend 'wasm'"
     r"|Unknown op '(StringToNumber|Substr)'"
