@@ -108,8 +108,10 @@ def test_whole_numbers_and_classes_come_as_often_as_they_should(gpu: Engine) -> 
 @pytest.mark.parametrize("op", ["RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial"])
 def test_a_replay_draws_anew_unless_it_has_a_seed(gpu: Engine, op: str, constants: bool) -> None:
     # Large enough that no part of it is evaluated on the host.
-    inputs, weights = (["l", "n"], {"l": np.zeros((9, 50), np.float32), "n": i32(40)}) if op == "Multinomial" else (
-        ["s"], {"s": i32([9, 40])}
+    inputs, weights = (
+        (["l", "n"], {"l": np.zeros((9, 50), np.float32), "n": i32(40)})
+        if op == "Multinomial"
+        else (["s"], {"s": i32([9, 40])})
     )
     nodes = [
         placeholder("x", (-1, 40)),
@@ -164,5 +166,3 @@ def test_wrong_arguments(gpu: Engine, row: tuple[Any, ...]) -> None:
     kernel, inputs, attrs, message = row
     with pytest.raises(InvalidArgumentError, match=message):
         one(gpu, kernel, inputs, attrs)
-
-

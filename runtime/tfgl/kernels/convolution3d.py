@@ -67,7 +67,6 @@ def conv3d_backprop_input(
     return _convolved(dy, filter, last_shape(geometry, of_input=True), geometry, transpose=True)
 
 
-
 def _by_planes(x: Tensor, filter: Tensor, geometry: Convolution) -> Tensor:
     """A filter of one plane: a convolution of each plane alone."""
     planes = x.view((geometry.batch * geometry.in_spatial[0], *x.shape[2:]))

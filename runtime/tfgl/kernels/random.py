@@ -53,9 +53,7 @@ def random_uniform_int(
     span = int(maxval) - int(minval)
     values: dict[str, ParameterValue] = {"low": int(minval), "range": span - (1 << 32) * (span >= 1 << 31)}
     parameters, drawn = _seeded(seed)
-    return current().emit(
-        "random", {}, random_shape(shape), "int32", parameters | values, {"WHOLE": 1}, drawn=drawn
-    )
+    return current().emit("random", {}, random_shape(shape), "int32", parameters | values, {"WHOLE": 1}, drawn=drawn)
 
 
 def _floats(
