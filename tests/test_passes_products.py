@@ -8,6 +8,7 @@ import pytest
 from graphs import FLOAT, INT, apply, graph, node, numbers, ops
 from tfgl_converter.passes import PassContext, run_passes
 from tfgl_converter.passes.dilate_convolutions import dilate_convolutions
+from tfgl_converter.passes.einsum_products import einsum_products
 from tfgl_converter.passes.merge_constants import merge_constants
 from tfgl_converter.passes.push_scales import push_scales
 from tfgl_converter.passes.sink_reshapes import sink_reshapes
@@ -160,3 +161,24 @@ def test_a_bias_over_another_axis_stays_behind_its_reshape() -> None:
         back=np.int32([-1, 2, 2]), w=numbers(3, 4), b=numbers(2),
     )  # fmt: skip
     assert apply(sink_reshapes, made, {"x": numbers(2, 3)}).nodes["y"].op == "AddV2"
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "op"),
+    [("ab,bc->ac", [(2, 3), (3, 4)], "MatMul"), ("ba,bc->ca", [(3, 2), (3, 4)], "MatMul"),
+     ("ab,cb->ac", [(2, 3), (4, 3)], "MatMul"), ("bsh,hd->bsd", [(2, 5, 3), (3, 4)], "BatchMatMulV2"),
+     ("hd,bsh->bsd", [(3, 4), (2, 5, 3)], "BatchMatMulV2"),
+     ("bnth,bnsh->bnts", [(2, 3, 4, 5), (2, 3, 6, 5)], "BatchMatMulV2"),
+     ("bnth,bnsh->bnst", [(2, 3, 4, 5), (2, 3, 6, 5)], "BatchMatMulV2"),
+     ("btnh,bsnh->bnts", [(2, 3, 4, 5), (2, 6, 4, 5)], "Einsum"),
+     ("abcd,cde->abe", [(2, 3, 4, 5), (4, 5, 6)], "Einsum"),
+     ("ab,ab->ab", [(2, 3), (2, 3)], "Einsum"), ("ab,ab->a", [(2, 3), (2, 3)], "Einsum"),
+     ("ab,cd->abcd", [(2, 3), (2, 3)], "Einsum"), ("abc,bcd->abd", [(2, 3, 4), (3, 4, 5)], "Einsum"),
+     ("bsh,hd->sbd", [(2, 5, 3), (3, 4)], "Einsum"), ("ab,bc->a", [(2, 3), (3, 4)], "Einsum")],
+)  # fmt: skip
+def test_einsums_that_are_products(equation: str, shapes: list[tuple[int, ...]], op: str) -> None:
+    made = graph(
+        node("x", "Placeholder", dtype=FLOAT), node("z", "Placeholder", dtype=FLOAT),
+        node("y", "Einsum", "x", "z", equation=equation.encode(), N=2, T=FLOAT),
+    )  # fmt: skip
+    assert ops(apply(einsum_products, made, {"x": numbers(*shapes[0]), "z": numbers(*shapes[1], seed=1)})) == [op]

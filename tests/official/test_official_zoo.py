@@ -33,9 +33,11 @@ pytestmark = pytest.mark.skipif(not MODELS, reason=MISSING)
 _INT_SUM = "wasm sums int32 in float32, which holds 24 bits"
 _INT_PRODUCT = "cpu multiplies int32 as doubles, so that products above 2^53 lose their lowest bits"
 _MAX_POOL = "wasm starts a maximum at the smallest positive float, not at minus infinity"
+_ONE_HOT = "wasm writes whole numbers into a OneHot of floats"
 _BATCH_GATHER = "wasm gathers every batch by the indices of the first"
 # Outputs that are wrong in TensorFlow.js 4.22 whoever converts; each is compared and must still be wrong.
 WRONG: dict[tuple[str, str], dict[str, str]] = {
+    ("sm_bert_tiny_tanhgelu", "wasm"): {"pooled_output": _ONE_HOT, "sequence_output": _ONE_HOT},
     ("sm_image_transform", "cpu"): {"n": "cpu computes in doubles: what is 1.5 in float32 lies below"},
     ("sm_image_transform", "wasm"): {"y": "wasm reflects what lies outside to other pixels than cpu"},
     ("sm_int_big", "cpu"): {"hash": _INT_PRODUCT},

@@ -17,6 +17,7 @@ from .common_subexpressions import merge_common_subexpressions
 from .constant_branches import constant_branches
 from .default_attributes import fill_default_attributes
 from .dilate_convolutions import dilate_convolutions
+from .einsum_products import einsum_products
 from .fold_scales import fold_scales
 from .fold_shapes import fold_shapes
 from .freeze_variables import freeze_variables
@@ -77,6 +78,7 @@ EACH: dict[str, Pass] = {
     "fuse_softmax": fuse_softmax,
     "rewrite_missing_ops": rewrite_missing_ops,
     "rewrite_remaining_ops": rewrite_remaining_ops,
+    "einsum_products": einsum_products,
     "sink_transposes": sink_transposes,
     "sink_reshapes": sink_reshapes,
     "fold_constants": _shared(fold_constants),
@@ -119,6 +121,7 @@ ORDER: tuple[str, ...] = (
     "rewrite_remaining_ops",
     "constant_branches",
     "merge_constants",
+    "einsum_products",
     "sink_transposes",
     "sink_reshapes",
     "dilate_convolutions",
