@@ -31,6 +31,14 @@ def softplus(x: Array) -> Array:
     return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
 
 
+def sparsemax(x: Array) -> Array:
+    """As keras.activations.sparsemax computes it."""
+    ordered = -np.sort(-x, -1)
+    sums = ordered.cumsum(-1)
+    support = ordered - (sums - 1) / np.arange(1, x.shape[-1] + 1) > 0
+    return np.maximum(x - (np.where(support, sums, 0).sum(-1, keepdims=True) - 1) / support.sum(-1, keepdims=True), 0)
+
+
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
@@ -61,6 +69,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "log_sigmoid": lambda x: -softplus(-x),
     "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
     "sparse_plus": lambda x: np.where(x <= -1, 0, np.where(x >= 1, x, (x + 1) ** 2 / 4)),
+    "sparse_sigmoid": lambda x: np.clip((x + 1) / 2, 0, 1),
+    "sparsemax": sparsemax,
     "glu": lambda x: x[:, :3] * sigmoid(x[:, 3:]),
 }
 
@@ -577,3 +587,26 @@ def test_back_and_forth_between_formats_costs_one_transposition_each() -> None:
     ]
     graph = graph_of_keras(functional(layers, ["x"], ["p"]), {"a": [normal(1, 1, 3, 2)]})
     assert [node.op for node in graph.nodes.values()].count("Transpose") == 2
+
+
+@pytest.mark.parametrize("mode", ["int", "one_hot", "multi_hot", "count"])
+def test_discretization_in_every_mode(mode: str) -> None:
+    x, bounds = normal(3, 4), [-1.0, 0.0, 0.5]
+    bins = np.digitize(x, bounds)
+    hot = np.eye(4)[bins]
+    expected = {"int": bins, "one_hot": hot, "multi_hot": hot.max(1), "count": hot.sum(1)}[mode]
+    close(run_layer("Discretization", {"bin_boundaries": bounds, "output_mode": mode}, x), expected)
+
+
+def test_a_layer_whose_kernel_was_normalised_is_as_it_is() -> None:
+    x, kernel, bias = normal(2, 3), normal(3, 4), normal(4)
+    inner = {"class_name": "Dense", "config": {"name": "d", "units": 4}}
+    result = run_layer("SpectralNormalization", {"layer": inner}, x, weights=[kernel, bias, normal(1, 4)])
+    close(result, x @ kernel + bias)
+
+
+def test_layer_normalization_that_only_scales() -> None:
+    x, gamma = normal(2, 3, 4), normal(4)
+    variance = x.var(-1, keepdims=True)
+    result = run_layer("LayerNormalization", {"rms_scaling": True}, x, weights=[gamma])
+    close(result, x / np.sqrt(variance + 1e-3) * gamma, 1e-5)

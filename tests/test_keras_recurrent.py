@@ -137,6 +137,16 @@ def test_initial_states_and_masks(form: str, name: str) -> None:
 
 
 @both_forms
+def test_keras_3_knows_no_mask_beside_given_states(form: str) -> None:
+    x, w, state = normal(2, 5, 2), weights_of("GRU", 2, 4), normal(2, 4)
+    x[0, 2:] = 0
+    masking = [entry("Masking", "masking", mask_value=0.0)]
+    config = config_of("GRU", return_sequences=True, reset_after=True)
+    results = run_form(form, "GRU", config, x, state, weights=w, before=masking, version="3.10.0")
+    close(results, loop("GRU", x, w, None, [state])[0], 1e-5)
+
+
+@both_forms
 def test_gru_of_before_reset_after(form: str) -> None:
     x, w = normal(3, 5, 2), weights_of("GRU", 2, 4, after=False)
     expected, _ = loop("GRU", x, w)
@@ -365,6 +375,17 @@ def test_attention(causal: bool) -> None:
     config = {"score_mode": "concat", "use_scale": False}
     result = run_layer("Attention", config, query, value, key, weights=[np.array(0.3)], kwargs=kwargs)
     close(result, softmax(scores - 1e9 * hidden) @ value, 1e-5)
+
+
+def test_causal_attention_over_an_open_length() -> None:
+    x = normal(2, 4, 3)
+    scores = np.where(np.tril(np.ones((4, 4), bool)), x @ x.transpose(0, 2, 1), -1e9)
+    layers = [
+        input_entry("x", [None, 3]),
+        entry("Attention", "a", [[["x", 0, 0, {"use_causal_mask": True}], ["x", 0, 0]]]),
+    ]
+    graph = graph_of_keras(functional(layers, ["x"], ["a"]), {})
+    close(evaluate(graph, {"x": x}, ["a"])["a"], softmax(scores) @ x, 1e-5)
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import UnsupportedOpError
+from ..ir.graph import DataType
 from .builder import Builder, Tensor
 from .weights import LayerNode
 
@@ -92,6 +95,27 @@ def sparse_plus(b: Builder, x: Tensor) -> Tensor:
     return b.add_(b.mul(b.mul(middle, middle), 0.25), b.unary("Relu", b.sub(x, 1.0)))
 
 
+def sparse_sigmoid(b: Builder, x: Tensor) -> Tensor:
+    """0 below -1, 1 above 1, (x + 1) / 2 between."""
+    return b.clip(b.mul(b.add_(x, 1.0), 0.5), 0.0, 1.0)
+
+
+def sparsemax(b: Builder, x: Tensor) -> Tensor:
+    """Keras's sparsemax along the last axis: that of https://arxiv.org/abs/1602.02068, but with the sum of the running
+    sums in place of the last of them."""
+    size = x.shape[-1]
+    if size < 0:
+        raise UnsupportedOpError("sparsemax needs the size of the last axis as a number")
+    types = {"sorted": True, "index_type": DataType("int32")}
+    ordered = b.add_many("TopKV2", [x, b.integers(size)], [x.shape, x.shape], **types)[0]  # type: ignore[arg-type]
+    total = b.add("Cumsum", [ordered, b.integers(x.rank - 1)], x.shape, Tidx=DataType("int32"))
+    ranks = b.constant(np.arange(1, size + 1, dtype=np.float32))
+    inside = b.binary("Greater", b.add_(b.mul(ranks, ordered), 1.0), total)
+    count = b.reduce("Sum", b.cast(inside, "float32"), [-1], keep=True)
+    kept = b.reduce("Sum", b.mul(total, b.cast(inside, "float32")), [-1], keep=True)
+    return b.unary("Relu", b.sub(x, b.div(b.sub(kept, 1.0), count)))
+
+
 def glu(b: Builder, x: Tensor) -> Tensor:
     """One half of the channels times the sigmoid of the other."""
     first, second = b.split(x, 2, -1)
@@ -136,6 +160,8 @@ _FUNCTIONS: dict[str, Function] = {
     "squareplus": squareplus,
     "sparse_plus": sparse_plus,
     "glu": glu,
+    "sparsemax": sparsemax,
+    "sparse_sigmoid": sparse_sigmoid,
 }
 # TensorFlow.js writes its own names in snake case, but older files have them as they are in JavaScript.
 _ALIASES = {"hardSigmoid": "hard_sigmoid", "logSoftmax": "log_softmax", "geluNew": "gelu_new"}

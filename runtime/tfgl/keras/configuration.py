@@ -214,18 +214,22 @@ _OPERATIONS = re.compile(r"keras(\.src)?\.ops\b")
 def is_operation(entry: Config) -> bool:
     """Whether a layer's entry is a function of keras.ops that stands in a model's graph.
 
-    HDF5 files of Keras 3 do not name the module: there, a layer says whether it is trainable and a function does not.
+    HDF5 files of Keras 3 do not name the module: there, a layer says whether it is trainable, or what its dtype is, and
+    no function of a layer's name does.
 
     >>> is_operation({"class_name": "Subtract", "config": {"name": "s"}, "inbound_nodes": [{"args": [], "kwargs": {}}]})
     True
     """
     if entry.get("module"):
         return _OPERATIONS.match(str(entry["module"])) is not None
-    config, nodes = entry.get("config"), entry.get("inbound_nodes")
+    from .registry import rows
+
+    config, nodes, class_name = entry.get("config"), entry.get("inbound_nodes"), entry.get("class_name")
     return (
         isinstance(config, Mapping)
-        and entry.get("class_name") != "Operation"
+        and class_name != "Operation"
         and not {"trainable", "layers"} & set(config)
+        and not ("dtype" in config and class_name in rows())
         and isinstance(nodes, list)
         and bool(nodes)
         and all(isinstance(node, Mapping) and "args" in node for node in nodes)

@@ -181,7 +181,7 @@ _LACKING = {
     ),
     **dict.fromkeys(("MelSpectrogram", "STFTSpectrogram"), "its transform is not built yet"),
     **dict.fromkeys(
-        ("SpectralNormalization", "AbstractRNNCell", "DenseFeatures", "FeatureSpace", "KernelDensity"),
+        ("AbstractRNNCell", "DenseFeatures", "FeatureSpace", "KernelDensity"),
         "its kind of layer is not built yet",
     ),
     **dict.fromkeys(("TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer"), "it runs another framework's code"),

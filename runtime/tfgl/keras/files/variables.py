@@ -38,7 +38,7 @@ _ATTENTION_PARTS = {
 }
 # Other names of the same variable: Keras 3's and those of plain RNN cells.
 _SYNONYMS = {"DepthwiseConv1D": {"kernel": "depthwise_kernel"}, "DepthwiseConv2D": {"kernel": "depthwise_kernel"}}
-_NOT_TRAINED = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count"})
+_NOT_TRAINED = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"})
 
 
 def variable_names(layer: Config) -> list[str] | None:
@@ -61,6 +61,10 @@ def variable_names(layer: Config) -> list[str] | None:
     if kind == "TimeDistributed":
         inner = inner_layer(layer)
         return None if inner is None else variable_names(inner)
+    if kind == "SpectralNormalization":
+        inner = inner_layer(layer)
+        names = None if inner is None else variable_names(inner)
+        return None if names is None else [*names, "vector_u"]
     if kind == "RNN":
         return _names_of_cell(config.get("cell"))
     if kind == "Attention":
@@ -73,6 +77,8 @@ def variable_names(layer: Config) -> list[str] | None:
         return None
     if kind == "Normalization" and config.get("mean") is not None:
         return []
+    if kind == "LayerNormalization" and config.get("rms_scaling"):
+        return ["gamma"]
     pairs = [pattern.partition("?") for pattern in patterns]
     return [name for name, _, flag in pairs if not flag or config.get(flag) is not False]
 
@@ -154,6 +160,9 @@ def stored_paths(layer: Config) -> list[tuple[str, str]] | None:
     if kind == "TimeDistributed" and inner is not None:
         paths = stored_paths(inner)
         return None if paths is None else [(f"layer/{path}", name) for path, name in paths]
+    if kind == "SpectralNormalization" and inner is not None:
+        paths = stored_paths(inner)
+        return None if paths is None else [*((f"layer/{path}", name) for path, name in paths), ("vars/0", "vector_u")]
     if kind == "RNN":
         return _paths_of_cell(config.get("cell"))
     names = variable_names(layer)

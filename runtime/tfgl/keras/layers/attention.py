@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFormatError
+from ...ir.graph import DataType
 from ..builder import Tensor
 from ..call import Call
 from ..registry import Weight, layer
@@ -19,6 +20,19 @@ def causal_mask(c: Call, query: int, value: int) -> Tensor:
     """(1, query, value): a step sees itself and those before it."""
     c.bounded(query * value, "the causal mask")
     return c.b.constant(np.tril(np.ones((1, query, value), bool)))
+
+
+def _earlier(c: Call, scores: Tensor) -> Tensor:
+    """The causal mask of scores (..., query, value), whose sizes may be open."""
+    b = c.b
+    if min(scores.shape[-2:]) >= 0:
+        return causal_mask(c, *scores.shape[-2:])
+    rows, columns = (
+        b.add("Range", [b.integers(0), size if isinstance(size, Tensor) else b.integers(size), b.integers(1)],
+              (-1,), Tidx=DataType("int32"))
+        for size in b.sizes(scores)[-2:]
+    )  # fmt: skip
+    return b.expand(b.binary("GreaterEqual", b.expand(rows, 1), columns), 0)
 
 
 def _query_value_key(c: Call) -> tuple[Tensor, Tensor, Tensor]:
@@ -43,8 +57,7 @@ def _attended(c: Call, scores: Tensor, query: Tensor, value: Tensor) -> list[Ten
     if masks[1] is not None:
         hidden = b.expand(b.cast(masks[1], "bool"), -2)
     if bool(c.kwargs.get("use_causal_mask", False)) or c.flag("causal"):
-        sizes = [c.known(scores, axis, "the length of query and value for a causal mask") for axis in (-2, -1)]
-        triangle = causal_mask(c, *sizes)
+        triangle = _earlier(c, scores)
         hidden = triangle if hidden is None else b.binary("LogicalAnd", hidden, triangle)
     if hidden is not None:
         away = b.cast(b.logical_not(hidden), scores.dtype)
@@ -169,8 +182,7 @@ def _multi_head_mask(c: Call, query: Tensor, value: Tensor, key: Tensor, scores:
     if key.mask is not None and key.edge != value.edge:
         masks.append(b.expand(key.mask, -2))
     if c.kwargs.get("use_causal_mask"):
-        sizes = [c.known(scores, axis, "the length of query and value for a causal mask") for axis in (-2, -1)]
-        masks.append(causal_mask(c, *sizes))
+        masks.append(_earlier(c, scores))
     given = c.kwargs.get("attention_mask")
     if isinstance(given, Tensor):
         masks.append(b.cast(given, "bool"))

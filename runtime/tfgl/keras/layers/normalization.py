@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,12 @@ def batch_normalization(c: Call) -> Tensor:
     return b.add_(b.mul(x, factor), c.constant("offset", offset.astype(np.float32).reshape(spread)))
 
 
-@layer("LayerNormalization", weights=(_GAMMA, _BETA), masking="pass")
+def _layer_weights(config: Mapping[str, Any]) -> Sequence[Weight]:
+    # Scaling alone has a factor in any case, and nothing to add.
+    return [Weight("gamma")] if config.get("rms_scaling") else [_GAMMA, _BETA]
+
+
+@layer("LayerNormalization", weights=_layer_weights, masking="pass")
 def layer_normalization(c: Call) -> Tensor:
     """gamma (x - mean) / sqrt(variance + epsilon) + beta, mean and variance over ``axis`` of each sample."""
     b, x = c.b, c.x

@@ -157,35 +157,44 @@ def random_crop(c: Call) -> Tensor:
     return _back(c, x, single)
 
 
-@layer("CategoryEncoding", takes=None)
-def category_encoding(c: Call) -> Tensor:
-    """Indices as one_hot, multi_hot or count vectors of ``num_tokens``."""
-    b, x = c.b, c.x
-    count, mode = c.bounded(c.integer("num_tokens"), "the list of tokens"), c.text("output_mode", "multi_hot")
-    if mode not in ("one_hot", "multi_hot", "count"):
+_ENCODINGS = ("one_hot", "multi_hot", "count")
+
+
+def encoded(c: Call, x: Tensor, count: int, mode: str, weights: Tensor | None = None) -> Tensor:
+    """Indices below ``count`` as one_hot, multi_hot or count vectors; ``weights`` says how much each index counts."""
+    b = c.b
+    c.bounded(count, "the list of tokens")
+    if mode not in _ENCODINGS:
         raise c.wrong("output_mode", "one_hot, multi_hot or count", mode)
     if mode == "one_hot" and x.rank > 1 and x.shape[-1] == 1:
         x = b.squeeze(x, -1)
     indices = b.expand(b.cast(x, "int32"), -1)
     hot = b.cast(b.binary("Equal", indices, b.constant(np.arange(count, dtype=np.int32))), "float32")
-    if mode == "one_hot":
-        return hot
-    if x.rank == 1:
+    if mode == "one_hot" or x.rank == 1:
         return hot
     if mode == "multi_hot":
         return b.reduce("Max", hot, [-2])
-    weights = c.kwargs.get("count_weights")
-    if isinstance(weights, Tensor):
+    if weights is not None:
         hot = b.mul(hot, b.expand(b.cast(weights, "float32"), -1))
     return b.reduce("Sum", hot, [-2])
 
 
+@layer("CategoryEncoding", takes=None)
+def category_encoding(c: Call) -> Tensor:
+    """Indices as one_hot, multi_hot or count vectors of ``num_tokens``."""
+    weights = c.kwargs.get("count_weights")
+    given = weights if isinstance(weights, Tensor) else None
+    return encoded(c, c.x, c.integer("num_tokens"), c.text("output_mode", "multi_hot"), given)
+
+
 @layer("Discretization")
 def discretization(c: Call) -> Tensor:
-    """The number of the bin of each value: how many boundaries are not above it."""
+    """The number of the bin of each value, how many boundaries are not above it, or that number encoded."""
     boundaries = np.asarray(_plain(c.get("bin_boundaries", [])), np.float32)
-    if boundaries.ndim != 1 or not boundaries.size or c.text("output_mode", "int") != "int":
-        raise c.unsupported("only bins by given boundaries, as integers, are supported", "give bin_boundaries")
+    if boundaries.ndim != 1 or not boundaries.size:
+        raise c.unsupported("it has no boundaries of its bins", "give bin_boundaries, or save it once it is adapted")
     x = c.b.expand(c.b.cast(c.x, "float32"), -1)
     above = c.b.binary("GreaterEqual", x, c.constant("boundaries", boundaries))
-    return c.b.reduce("Sum", c.b.cast(above, "int32"), [-1])
+    bins = c.b.reduce("Sum", c.b.cast(above, "int32"), [-1])
+    mode = c.text("output_mode", "int")
+    return bins if mode == "int" else encoded(c, bins, boundaries.size + 1, mode)

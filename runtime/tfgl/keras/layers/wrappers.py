@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import ModelFormatError
 from ..builder import Tensor
 from ..call import Call
-from ..registry import layer
+from ..registry import Weight, layer
 
 
 def _inner(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -42,6 +42,15 @@ def time_distributed(c: Call) -> list[Tensor]:
         mask = x.mask if x.mask is not None and x.mask.rank == 2 else None
         results.append(b.reshape(y, [batch, time, *sizes]).masked(mask))
     return results
+
+
+@layer("SpectralNormalization", children=_inner, weights=(Weight("vector_u", trainable=False),), masking="own")
+def spectral_normalization(c: Call) -> list[Tensor]:
+    """The layer as it is: its kernel was divided by its largest singular value while it was trained."""
+    if not c.node.children:
+        raise c.wrong("layer", "a layer", c.get("layer"))
+    (inner,) = c.node.children.values()
+    return c.call(inner, c.inputs, c.kwargs)
 
 
 def _both(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
