@@ -123,7 +123,12 @@ def _channels_first() -> list[Row]:
     pads = [0, 0, 0, 0, 1, 2, 0, 1]
     vector = np.abs(_random(4)) + 1
     norm = {"scale": vector, "offset": _random(4), "mean": _random(4, seed=1), "variance": vector}
+    last = {**conv, "strides": [1, 2, 1, 1], "data_format": "NHWC"}
     return [
+        *[Row("Conv2D", {"input": IMAGE, "filter": _random(3, 2, 4 // groups, 8)}, ("filter",), last, True,
+              name=f"groups_{groups}", rtol=1e-4, atol=1e-5) for groups in (2, 4)],
+        Row("Conv2D", {"input": FIRST, "filter": _random(3, 2, 2, 6)}, ("filter",), conv, True, name="first_groups",
+            rtol=1e-4, atol=1e-5),
         Row("Conv2D", {"input": FIRST, "filter": kernel}, ("filter",), conv, name="first", rtol=1e-4, atol=1e-5),
         Row("Conv2D", {"input": FIRST, "filter": kernel}, ("filter",),
             {**conv, "padding": "EXPLICIT", "explicit_paddings": pads}, name="first_pads", rtol=1e-4, atol=1e-5),

@@ -18,8 +18,7 @@ def channels_first(place: Place) -> bool:
     return _layout(place) in _TO_LAST
 
 
-@rewrite("Conv2D", "DepthwiseConv2dNative", "AvgPool", "MaxPool", "BiasAdd", "DepthToSpace", "Conv3D", "AvgPool3D",
-         "MaxPool3D")  # fmt: skip
+@rewrite("DepthwiseConv2dNative", "AvgPool", "MaxPool", "BiasAdd", "DepthToSpace", "Conv3D", "AvgPool3D", "MaxPool3D")
 def channels_last(place: Place) -> Results:
     """The same op with channels last, between two transpositions that neighbours of its kind cancel."""
     if not channels_first(place):
@@ -35,12 +34,22 @@ def channels_last(place: Place) -> Results:
     return moved(place, place.node.op)
 
 
+def to_channels_last(place: Place, edge: Edge) -> Edge:
+    """``edge`` with its channels last."""
+    return place.op("Transpose", edge, place.integers(*_TO_LAST[_layout(place)]), Tperm=INT32)
+
+
+def to_channels_first(place: Place, edge: Edge) -> Edge:
+    """``edge``, which has its channels last, in the node's own layout."""
+    order = _TO_LAST[_layout(place)]
+    return place.op("Transpose", edge, place.integers(*(order.index(axis) for axis in range(len(order)))), Tperm=INT32)
+
+
 def moved(place: Place, op: str) -> list[Edge]:
     """The results of ``op`` with channels last, the first of them put back."""
-    order = _TO_LAST[_layout(place)]
-    x = place.op("Transpose", place.inputs[0], place.integers(*order), Tperm=INT32)
-    run = place.plain(op, x, *place.inputs[1:], attrs=_attrs(place, order))
-    back = place.op("Transpose", run, place.integers(*(order.index(axis) for axis in range(len(order)))), Tperm=INT32)
+    x = to_channels_last(place, place.inputs[0])
+    run = place.plain(op, x, *place.inputs[1:], attrs=with_channels_last(place))
+    back = to_channels_first(place, run)
     more = 6 if op.startswith("FusedBatchNorm") else 1
     return [back, *(Edge(run.node, index) for index in range(1, more))]
 
@@ -93,7 +102,7 @@ def transposed_convolution(place: Place) -> Edge | Unfit | None:
     else:
         wanted = place.integers(*(int(sizes[axis]) for axis in order))
     gradient = place.op("Transpose", place.inputs[2], place.integers(*order), Tperm=INT32)
-    run = place.plain(place.node.op, wanted, place.inputs[1], gradient, attrs=_attrs(place, order))
+    run = place.plain(place.node.op, wanted, place.inputs[1], gradient, attrs=with_channels_last(place))
     return place.op("Transpose", run, place.integers(0, 3, 1, 2), Tperm=INT32)
 
 
@@ -108,7 +117,9 @@ def _layout(place: Place) -> str:
     return bytes(place.attr("data_format", b"NHWC")).decode("ascii", "replace")
 
 
-def _attrs(place: Place, order: tuple[int, ...]) -> dict[str, AttrValue]:
+def with_channels_last(place: Place) -> dict[str, AttrValue]:
+    """The attributes that the node has with channels last."""
+    order = _TO_LAST[_layout(place)]
     attrs = {key: value for key, value in place.node.attrs.items() if key != "_output_shapes"}
     attrs["data_format"] = b"NHWC" if len(order) == 4 else b"NDHWC"
     for key in _BY_AXIS:
