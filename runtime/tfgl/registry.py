@@ -84,6 +84,25 @@ def kernel(
     return register
 
 
+def host_kernel(name: str, rule: Callable[..., Any]) -> None:
+    """Register the kernel ``name`` as the NumPy function ``rule`` on the values of its inputs, read to the host.
+
+    The parameters of ``rule`` are the kernel's, as for `kernel`; it returns an array or a list of them. For the few
+    kernels that may compute on the host, see DESIGN.
+    """
+
+    def run(**arguments: Any) -> KernelResult:
+        inputs = [value for value in arguments.values() if isinstance(value, Tensor)]
+        values = {key: value.numpy() if isinstance(value, Tensor) else value for key, value in arguments.items()}
+        result = rule(**values)
+        make = inputs[0].engine.tensor
+        return [make(item) for item in result] if isinstance(result, list) else make(result)
+
+    run.__signature__ = inspect.signature(rule)  # type: ignore[attr-defined]
+    run.__doc__ = rule.__doc__
+    kernel(name, runs_on="host")(run)
+
+
 def _load() -> None:
     global _loaded
     if not _loaded:

@@ -8,16 +8,11 @@ import numpy as np
 
 from ..errors import InvalidArgumentError
 from ..ir.reference.ragged import check_ragged_rank, default_row, dense_plan, gather_plan, ragged_range
-from ..registry import kernel, run_kernel
+from ..registry import host_kernel, kernel, run_kernel
 from ..tensor import Tensor
 from .indexing import as_int
 
-
-@kernel("RaggedRange", runs_on="host")
-def ranges(starts: Tensor, limits: Tensor, deltas: Tensor) -> list[Tensor]:
-    """[row splits, values]: a range for each element of the vectors."""
-    results = ragged_range(starts.numpy(), limits.numpy(), deltas.numpy())
-    return [starts.engine.tensor(result) for result in results]
+host_kernel("RaggedRange", ragged_range)
 
 
 def _rows(values: Tensor, rows: np.ndarray) -> Tensor:

@@ -5,24 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir.reference.sparse import segment_count, sparse_fill_empty_rows, sparse_reshape
-from ..registry import kernel, run_kernel
+from ..registry import host_kernel, kernel, run_kernel
 from ..tensor import Tensor
 from .indexing import as_int
 from .scatter import scatter_rows
 
-
-@kernel("SparseFillEmptyRows", runs_on="host")
-def fill_empty_rows(indices: Tensor, values: Tensor, dense_shape: Tensor, default_value: Tensor) -> list[Tensor]:
-    """[indices, values, which rows were empty, where each value went]; see the reference."""
-    results = sparse_fill_empty_rows(indices.numpy(), values.numpy(), dense_shape.numpy(), default_value.numpy())
-    return [indices.engine.tensor(result) for result in results]
-
-
-@kernel("SparseReshape", runs_on="host")
-def reshape(input_indices: Tensor, input_shape: Tensor, new_shape: Tensor) -> list[Tensor]:
-    """[indices, shape] of the sparse tensor under another dense shape."""
-    results = sparse_reshape(input_indices.numpy(), input_shape.numpy(), new_shape.numpy())
-    return [input_indices.engine.tensor(result) for result in results]
+host_kernel("SparseFillEmptyRows", sparse_fill_empty_rows)
+host_kernel("SparseReshape", sparse_reshape)
 
 
 def _summed(data: Tensor, indices: Tensor, segment_ids: Tensor) -> Tensor:

@@ -11,6 +11,10 @@ from ..cost import check_count
 from ..shapes import shape_text
 from .registry import Array, reference
 
+# So many candidates are looked at together, against so many of those that stay.
+_TOGETHER = 128
+_AT_ONCE = 4096
+
 
 def _corners(boxes: Array) -> Array:
     """Rows of lowest y, lowest x, highest y, highest x and area; a box may name any two opposite corners."""
@@ -19,13 +23,14 @@ def _corners(boxes: Array) -> Array:
     return np.concatenate([low, high, area[:, None]], axis=1)
 
 
-def _overlaps(box: Array, others: Array) -> Array:
-    """Intersection over union of one row of `_corners` with others; 0 where an area is not positive."""
-    height = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
-    width = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+def _overlaps(some: Array, others: Array) -> Array:
+    """Intersection over union of some rows of `_corners` with each of others; 0 where an area is not positive."""
+    one, other = some[:, None], others[None]
+    height = np.minimum(one[..., 2], other[..., 2]) - np.maximum(one[..., 0], other[..., 0])
+    width = np.minimum(one[..., 3], other[..., 3]) - np.maximum(one[..., 1], other[..., 1])
     shared = np.maximum(height, 0) * np.maximum(width, 0)
-    positive = (box[4] > 0) & (others[:, 4] > 0)
-    return np.where(positive, shared / np.where(positive, box[4] + others[:, 4] - shared, 1), 0)
+    positive = (one[..., 4] > 0) & (other[..., 4] > 0)
+    return np.where(positive, shared / np.where(positive, one[..., 4] + other[..., 4] - shared, 1), 0)
 
 
 def suppress(
@@ -50,13 +55,27 @@ def suppress(
         order = order[np.argsort(-scores[order], kind="stable")]
         if sigma > 0:
             return _soft(corners, scores, order, max_output_size, score_threshold, sigma)
-        kept: list[int] = []
-        while order.size and len(kept) < max_output_size:
-            best, order = order[0], order[1:]
-            kept.append(int(best))
-            order = order[~(_overlaps(corners[best], corners[order]) > iou_threshold)]
-    indices = np.array(kept, np.int32)
+        indices = _greedy(corners, order, max_output_size, iou_threshold)
     return indices, scores[indices]
+
+
+def _greedy(corners: Array, order: Array, most: int, threshold: float) -> Array:
+    """Of the boxes in ``order`` those that no earlier one that stays overlaps by more than ``threshold``."""
+    kept = np.zeros(0, np.int32)
+    for begin in range(0, len(order), _TOGETHER):
+        part = order[begin : begin + _TOGETHER]
+        for start in range(0, len(kept), _AT_ONCE):
+            earlier = corners[kept[start : start + _AT_ONCE]]
+            part = part[~(_overlaps(corners[part], earlier) > threshold).any(axis=1)]
+        covers = _overlaps(corners[part], corners[part]) > threshold
+        alive = np.ones(len(part), np.bool_)
+        for at in range(len(part)):
+            if alive[at]:
+                alive[at + 1 :] &= ~covers[at, at + 1 :]
+        kept = np.concatenate([kept, part[alive].astype(np.int32)])[:most]
+        if len(kept) == most:
+            break
+    return kept
 
 
 def _soft(
@@ -71,7 +90,7 @@ def _soft(
     final = []
     while waiting and len(kept) < most:
         negated, index, seen = heapq.heappop(waiting)
-        overlap = _overlaps(corners[index], corners[kept[seen:]])[::-1]
+        overlap = _overlaps(corners[index : index + 1], corners[kept[seen:]])[0][::-1]
         score = np.multiply.reduce(np.concatenate([[-negated], np.exp(scale * overlap * overlap)]), dtype=kind)
         if score == -negated:
             kept.append(index)
