@@ -172,6 +172,8 @@ class _Weights:
                 yield from self._inside(inner, held, (*path, layer_name(inner)))
             return
         numbers = list(dict.fromkeys(self._variables(number)))
+        if not numbers and variable_names(layer):
+            raise ModelFormatError(f"{self._where}: layer {'/'.join(path)!r} has no variables in the SavedModel")
         named = [(self._item(one).variable.name.removesuffix(":0"), self._value(one, path)) for one in numbers]
         variables = leaf_variables(Leaf(path, layer, True), named)
         for one, (name, value), variable in zip(numbers, named, variables, strict=True):
@@ -180,6 +182,10 @@ class _Weights:
     def _variables(self, number: int) -> list[int]:
         """The variables of a layer, those that training changes first, as Keras lists its weights."""
         children = self._children(number)
+        if "variables" not in children:
+            # Layers of preprocessing have no lists, only the variables themselves, at times under two names.
+            own = [child for child in children.values() if self._item(child).WhichOneof("kind") == "variable"]
+            return list(dict.fromkeys(own))
         trainable = self._listed(children.get("trainable_variables"))
         return [*trainable, *(one for one in self._listed(children.get("variables")) if one not in trainable)]
 

@@ -33,7 +33,9 @@ def dense():
 
 def conv():
     x = keras.Input((8, 8, 2), name="image")
-    y = L.BatchNormalization()(L.Conv2D(4, 3, use_bias=False, padding="same")(x))
+    normalization = L.Normalization()
+    normalization.adapt(RANDOM.normal(2.0, 3.0, size=(20, 8, 8, 2)))
+    y = L.BatchNormalization()(L.Conv2D(4, 3, use_bias=False, padding="same")(normalization(x)))
     y = L.SeparableConv2D(3, 3, activation="relu")(y)
     frozen = L.DepthwiseConv2D(2, name="frozen")
     frozen.trainable = False
@@ -91,7 +93,9 @@ def save(make, folder):
     keras.utils.set_random_seed(3)
     model = make()
     if not model.optimizer:
-        model.set_weights([RANDOM.uniform(0.2, 0.9, w.shape).astype(w.dtype) for w in model.get_weights()])
+        for layer in model.layers:
+            if not isinstance(layer, L.Normalization):
+                layer.set_weights([RANDOM.uniform(0.2, 0.9, w.shape).astype(w.dtype) for w in layer.get_weights()])
     shapes = [(2, 3)] if make is subclassed else [(3, *x.shape[1:]) for x in model.inputs]
     arrays, feeds = {}, []
     for i, shape in enumerate(shapes):
