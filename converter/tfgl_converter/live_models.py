@@ -163,6 +163,8 @@ def deserialize_keras_model(
 def write_keras_saved_model(model: KerasModel, target: Path) -> None:
     """Write a Keras model as a Keras SavedModel, which TensorFlow does: it has to be installed, with a Keras.
 
+    Keras 3 writes its own models; tf_keras, where it is there, those of Keras 2 and TensorFlow.js.
+
     Raises InvalidArgumentError when it is not, or when something that is no empty folder lies at ``target``.
     """
     if _imported("tensorflow") is None:
@@ -174,7 +176,7 @@ def write_keras_saved_model(model: KerasModel, target: Path) -> None:
         raise InvalidArgumentError(f"{target} is there already; a SavedModel needs a new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
-        _exported(_from_file(model, Path(folder)), Path(folder) / "saved")
+        _exported(_from_file(model, Path(folder), _keras_of_its_time(model)), Path(folder) / "saved")
         if target.exists():
             target.rmdir()
         (Path(folder) / "saved").rename(target)
@@ -351,6 +353,12 @@ def _chosen_keras() -> ModuleType:
         if found is not None:
             return found
     raise InvalidArgumentError("a live Keras model needs Keras, which is not installed: pip install keras, or tf_keras")
+
+
+def _keras_of_its_time(model: KerasModel) -> ModuleType:
+    """The Keras that computes what a model means, Keras 3 for its own and else tf_keras, where it is installed."""
+    names = reversed(_KERAS) if str(model.keras_version or "").startswith("3") else iter(_KERAS)
+    return next(filter(None, map(_imported, names)), None) or _chosen_keras()
 
 
 def _imported(name: str) -> ModuleType | None:
