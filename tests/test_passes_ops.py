@@ -213,3 +213,29 @@ def test_projective_transforms_without_a_fill_value() -> None:
     )  # fmt: skip
     np.testing.assert_array_equal(got[:, :, :3], numbers(1, 3, 4, 2)[:, :, 1:])
     np.testing.assert_array_equal(got[:, :, 3], 0)
+
+
+@pytest.mark.parametrize("step", ["Tanh", "GeluExact", "GeluApproximate", "LeakyRelu", "Relu"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_fused_products_that_the_optimiser_left(step: str, bias: bool) -> None:
+    weights, offset = numbers(4, 5), numbers(5, seed=1)
+    steps = [b"BiasAdd", step.encode()] if bias else [step.encode()]
+    constants: dict[int, Array] = {1: weights} | ({2: offset} if bias else {})
+    got = run("_FusedMatMul", [X], constants, fused_ops=steps, num_args=int(bias), leakyrelu_alpha=0.3,
+              transpose_a=False, transpose_b=False)  # fmt: skip
+    z = (X @ weights + (offset if bias else 0)).astype(np.float64)
+    expected = {
+        "Tanh": np.tanh(z), "Relu": np.maximum(z, 0), "LeakyRelu": np.where(z < 0, 0.3 * z, z),
+        "GeluExact": z * special.ndtr(z),
+        "GeluApproximate": 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
+    }[step]  # fmt: skip
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_fused_norms_that_the_optimiser_left() -> None:
+    x, vector, side = numbers(2, 3, 3, 4), np.abs(numbers(4)) + 1, numbers(2, 3, 3, 4, seed=2)
+    constants = {1: vector, 2: vector, 3: vector, 4: vector, 5: side}
+    got = run("_FusedBatchNormEx", [x], constants, epsilon=1e-3, data_format=b"NHWC", is_training=False,
+              activation_mode=b"Relu", num_side_inputs=1)  # fmt: skip
+    normal = (x - vector) / np.sqrt(vector + 1e-3) * vector + vector
+    np.testing.assert_allclose(got, np.maximum(normal + side, 0), rtol=1e-5, atol=1e-5)
