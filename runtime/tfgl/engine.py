@@ -76,6 +76,8 @@ class Engine:
         self.arena = Arena(self.pool)
         self.node = ""
         """What runs now, for error messages: a graph node's or a kernel's name."""
+        self.interrupted = False
+        """Whether Ctrl-C came while Python collected a tensor, where nothing can be raised."""
         self.upload_seconds = 0.0
         self.upload_bytes = 0
         self.draw_count = 0

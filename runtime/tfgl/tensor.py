@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 from collections.abc import Sequence
@@ -95,6 +94,7 @@ class Tensor:
         "dtype",
         "id",
         "kept",
+        "origin",
         "persistent",
         "shape",
     )
@@ -116,6 +116,8 @@ class Tensor:
         self.kept = False
         """Passed to `tfgl.keep`: no tidy scope disposes of it."""
         self.derived: dict[object, Tensor] | None = None
+        self.origin: object = None
+        """For whoever runs a graph: how the host can come to the values."""
         engine.register(self)
 
     # -- what it is ---------------------------------------------------------
@@ -309,10 +311,10 @@ class Tensor:
     def _free(self) -> None:
         engine = self._engine
         engine.unregister(self)
-        for buffer in (self._flat, self._tiles):
+        held, self._flat, self._tiles, self._host = (self._flat, self._tiles), None, None, None
+        for buffer in held:
             if buffer is not None:
                 engine.release(buffer)
-        self._flat = self._tiles = self._host = None
         if self._parts is not None:
             for part in self._parts:
                 part.dispose()
@@ -326,7 +328,13 @@ class Tensor:
         # An exception in __init__ leaves a tensor without fields; at exit modules may be gone.
         if not getattr(self, "_disposed", True):
             self._disposed = True
-            with contextlib.suppress(AttributeError, TypeError, ContextLostError):
+            try:
+                self._free()
+            except (AttributeError, TypeError, ContextLostError):
+                pass
+            except KeyboardInterrupt:
+                # Python would only report it: what runs in a loop learns of it at its next step.
+                self._engine.interrupted = True
                 self._free()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ..dtypes import NUMPY, DType
 from ..engine import Trace
@@ -56,6 +55,15 @@ class _Recipe:
     outputs: list[Array | None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """The recipe of a tensor, which holds for the run that made it."""
+
+    run: Run
+    recipe: _Recipe
+    index: int
+
+
 class Run(Interpreter):
     """One pass over a plan; ``fed`` has the fed tensors of ``trace`` by the identity of their stand-ins' buffers."""
 
@@ -68,7 +76,7 @@ class Run(Interpreter):
         self.fed = fed or {}
         self.guards: dict[Edge, bytes] = {}
         self._trace = trace
-        self._recipes: WeakKeyDictionary[Tensor, tuple[_Recipe, int]] = WeakKeyDictionary()
+        self.engine.interrupted = False
 
     def fetch(self, feeds: Feeds, fetches: Sequence[Edge]) -> list[Tensor]:
         """The tensors at ``fetches``, each one of the caller's own."""
@@ -87,6 +95,9 @@ class Run(Interpreter):
 
     def outputs(self, node: Node, inputs: Sequence[Value], read: frozenset[int]) -> Sequence[Value | None]:
         """What ``node`` computes, on the host where that is shape arithmetic, else by kernels."""
+        if self.engine.interrupted:
+            self.engine.interrupted = False
+            raise KeyboardInterrupt
         # A tidy scope around this run would keep every intermediate alive, and so keep draws from merging.
         with named(self.engine, str(node)), self.engine.scope():
             forwarded = self._on_host(node, inputs, read)
@@ -154,8 +165,8 @@ class Run(Interpreter):
             return
         recipe = _Recipe(node, sources, read, depth)
         for at, output in enumerate(outputs):
-            if isinstance(output, Tensor) and output.host is None:
-                self._recipes.setdefault(output, (recipe, at))
+            if isinstance(output, Tensor) and output.host is None and self._recipe(output) is None:
+                output.origin = _Origin(self, recipe, at)
 
     def _source(self, value: Value) -> tuple[_Recipe, int] | _FedView | Array | None:
         if not isinstance(value, Tensor) or value.size > _MOST_STEERING or value.dtype not in ("int32", "bool"):
@@ -163,11 +174,15 @@ class Run(Interpreter):
         fed = self.fed.get(id(value.flat())) if self.fed and value.is_flat else None
         if fed is not None:
             return _FedView(fed, value.shape, value.dtype)
-        return value.host if value.host is not None else self._recipes.get(value)
+        return value.host if value.host is not None else self._recipe(value)
+
+    def _recipe(self, tensor: Tensor) -> tuple[_Recipe, int] | None:
+        origin = tensor.origin
+        return (origin.recipe, origin.index) if isinstance(origin, _Origin) and origin.run is self else None
 
     def host(self, tensor: Tensor) -> Array:
         """Values of a tensor that steers shapes; a fed one becomes a guard of the recording."""
-        source = self._recipes.get(tensor)
+        source = self._recipe(tensor)
         if source is not None:
             array = self._computed(*source)
             return tensor.numpy() if array is None else array
