@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tflite_files import Op, Signature, Subgraph, Tensor, tflite_bytes
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 DATA = Path(__file__).parent / "data" / "tflite"
+sys.path.insert(0, str(DATA))
 ZOO = Path(__file__).parents[2] / "shared" / "zoo" / "tflite_mlp"
 
 
@@ -96,6 +98,20 @@ _LATER = {"RFFT", "Switch", "Merge", "Enter"}
 def test_rare_operators_compute_what_tensorflow_lite_computes(signature: str) -> None:
     feeds, expected = golden("handmade", signature)
     compare(run(DATA / "handmade.tflite", feeds, signature), expected)
+
+
+@pytest.mark.parametrize("signature", ["lstm", "lstm_all", "lstm_cifg", "rnn_sequence"])
+def test_sequences_of_open_length_are_loops(tmp_path: Path, signature: str) -> None:
+    from handmade import cases
+
+    feeds, expected = golden("handmade", signature)
+    graph = cases()[signature]
+    for tensor in graph.tensors:
+        if tensor.name in (*graph.inputs, *graph.outputs):
+            tensor.signature = [-1, -1, tensor.shape[2]]
+    path = written(tmp_path, graph)
+    assert any(node.op == "StatelessWhile" for node in read_tflite(path).graph.nodes.values())
+    compare(run(path, feeds), expected)
 
 
 @pytest.mark.parametrize("kind", ["float16", "dynamic", "int8", "uint8", "int16x8"])

@@ -1,14 +1,16 @@
-"""Recurrent operators, unrolled over their time steps.
+"""Recurrent operators, written out step by step; a single direction over an open length is a loop.
 
 States that TensorFlow Lite keeps from one call to the next begin at zero in every call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tfgl.keras.builder import Tensor
+from tfgl.ir.graph import DataType
+from tfgl.keras.builder import Size, Tensor
+from tfgl.keras.loops import Loop
 
 from .operator import Operator
 from .registry import operator
@@ -26,6 +28,49 @@ def _steps(o: Operator, x: Tensor, time_major: bool) -> list[Tensor]:
     if not 0 < x.shape[axis] <= _MOST_STEPS:
         raise o.unsupported(f"its input of shape {list(x.shape)} must have from 1 to {_MOST_STEPS} time steps")
     return o.b.unpack(x, axis)
+
+
+# One step: x and the states before it (None: zeros), then the output and the states behind it.
+_Step = Callable[[Tensor, "Sequence[Tensor | None]"], "tuple[Tensor, Sequence[Tensor]]"]
+
+
+def _over_time(o: Operator, x: Tensor, time_major: bool, step: _Step, widths: Sequence[int]) -> Tensor:
+    """The outputs of all steps in the order of x; ``widths`` are the sizes of the states, the first the output's."""
+    if x.rank == 3 and x.shape[0 if time_major else 1] < 0:
+        return _looped(o, x, time_major, step, widths)
+    states: Sequence[Tensor | None] = [None] * len(widths)
+    outputs = []
+    for now in _steps(o, x, time_major):
+        output, states = step(now, states)
+        outputs.append(output)
+    return o.b.pack(outputs, 0 if time_major else 1)
+
+
+def _looped(o: Operator, x: Tensor, time_major: bool, step: _Step, widths: Sequence[int]) -> Tensor:
+    """The same where only a run knows how many steps there are: a loop over a list of them."""
+    b, dtype = o.b, DataType(x.dtype)
+    sequence = x if time_major else b.transpose(x, [1, 0, 2])
+    count, batch, _ = b.sizes(sequence)
+    limit = b.constant(count, "int32") if isinstance(count, int) else count
+    shapes = [b.integers(sequence.shape[1:]), b.integers([sequence.shape[1], widths[0]])]
+    items = b.add("TensorListFromTensor", [sequence, shapes[0]], (), "variant", element_dtype=dtype,
+                  shape_type=DataType("int32"))  # fmt: skip
+    written = b.add("TensorListReserve", [shapes[1], limit], (), "variant", element_dtype=dtype,
+                    shape_type=DataType("int32"))  # fmt: skip
+    sizes: list[list[Size]] = [[batch, width] for width in widths]
+    start = [b.constant(0, "int32"), written, *(b.full(size, 0.0, x.dtype) for size in sizes)]
+
+    def turn(at: Tensor, done: Tensor, *states: Tensor) -> list[Tensor]:
+        now = b.add("TensorListGetItem", [items, at, shapes[0]], sequence.shape[1:], x.dtype, element_dtype=dtype)
+        output, behind = step(now, states)
+        done = b.add("TensorListSetItem", [done, at, output], (), "variant", element_dtype=dtype)
+        return [b.add_(at, 1), done, *behind]
+
+    _, done, *_ = Loop(b, start, lambda at, *rest: b.binary("Less", at, limit), turn).close()
+    shape = (sequence.shape[0], sequence.shape[1], widths[0])
+    stacked = b.add("TensorListStack", [done, shapes[1]], shape, x.dtype, element_dtype=dtype,
+                    num_elements=sequence.shape[0])  # fmt: skip
+    return stacked if time_major else b.transpose(stacked, [1, 0, 2])
 
 
 def _rows(o: Operator, x: Tensor, matrix: Tensor) -> Tensor:
@@ -49,16 +94,17 @@ def _clipped(o: Operator, x: Tensor, limit: float) -> Tensor:
 
 
 def _simple(
-    o: Operator, steps: Sequence[Tensor], first: int, activation: int, aux: tuple[Sequence[Tensor], int] | None = None
-) -> list[Tensor]:
+    o: Operator, steps: Sequence[Tensor], first: int, activation: int,
+    aux: tuple[Sequence[Tensor], int] | None = None, before: Tensor | None = None,
+) -> list[Tensor]:  # fmt: skip
     """h' = activation(x W + h R + b): weights, recurrent weights and bias stand at inputs ``first`` on."""
     weights, recurrent, bias = o.x(first), o.x(first + 1), o.bias(first + 2)
-    state: Tensor | None = None
+    state = before
     outputs = []
     for number, x in enumerate(steps):
         extra = None if aux is None else _rows(o, aux[0][number], o.x(aux[1]))
-        before = None if state is None else _rows(o, state, recurrent)
-        state = o.activation(_sum(o, _rows(o, x, weights), extra, before, bias), activation)
+        remembered = None if state is None else _rows(o, state, recurrent)
+        state = o.activation(_sum(o, _rows(o, x, weights), extra, remembered, bias), activation)
         outputs.append(state)
     return outputs
 
@@ -73,9 +119,13 @@ def rnn(o: Operator) -> Tensor:
 @operator("UNIDIRECTIONAL_SEQUENCE_RNN")
 def sequence_rnn(o: Operator) -> Tensor:
     """All steps of a sequence."""
-    time_major = bool(o.option("TimeMajor", False))
-    steps = _steps(o, o.x(0), time_major)
-    return o.b.pack(_simple(o, steps, 1, int(o.option("FusedActivationFunction"))), 0 if time_major else 1)
+    activation = int(o.option("FusedActivationFunction"))
+
+    def step(x: Tensor, states: Sequence[Tensor | None]) -> tuple[Tensor, Sequence[Tensor]]:
+        output = _simple(o, [x], 1, activation, before=states[0])[0]
+        return output, [output]
+
+    return _over_time(o, o.x(0), bool(o.option("TimeMajor", False)), step, [o.x(2).shape[0]])
 
 
 @operator("BIDIRECTIONAL_SEQUENCE_RNN")
@@ -137,6 +187,12 @@ class _Lstm:
         self.cell_clip, self.projection_clip = float(o.option("CellClip", 0.0)), float(o.option("ProjClip", 0.0))
         self.activation = int(o.option("FusedActivationFunction", 4))
 
+    @property
+    def widths(self) -> list[int]:
+        """The sizes of the hidden state, which is the output, and of the cell."""
+        cells = self.recurrent[1].shape[0]
+        return [cells if self.projection is None else self.projection.shape[0], cells]
+
     def run(self, steps: Sequence[Tensor], aux: Sequence[Tensor] | None = None) -> list[Tensor]:
         hidden: Tensor | None = None
         cell: Tensor | None = None
@@ -183,8 +239,13 @@ class _Lstm:
 @operator("UNIDIRECTIONAL_SEQUENCE_LSTM")
 def sequence_lstm(o: Operator) -> Tensor:
     """All steps of a sequence."""
-    time_major = bool(o.option("TimeMajor", False))
-    return o.b.pack(_Lstm(o, _FORWARD).run(_steps(o, o.x(0), time_major)), 0 if time_major else 1)
+    layer = _Lstm(o, _FORWARD)
+
+    def step(x: Tensor, states: Sequence[Tensor | None]) -> tuple[Tensor, Sequence[Tensor]]:
+        hidden, cell = layer.step(x, states[0], states[1], None)
+        return hidden, [hidden, cell]
+
+    return _over_time(o, o.x(0), bool(o.option("TimeMajor", False)), step, layer.widths)
 
 
 @operator("BIDIRECTIONAL_SEQUENCE_LSTM")
