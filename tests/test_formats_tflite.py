@@ -357,6 +357,8 @@ def test_integers_of_a_scale_go_in_and_come_out(tmp_path: Path) -> None:
     path = written(tmp_path, graph)
     source = read_tflite(path)
     assert source.graph.inputs["x"].dtype == source.graph.outputs["y"].dtype == "uint8"
+    (warning,) = source.warnings
+    assert "input 'x' (uint8: 0.5 * (n - 10)), output 'y' (uint8: 0.5 * (n - 10))" in warning
     # 10 stands for 0, and -(30 - 10) lies below what uint8 holds.
     found = run(path, {"x": np.array([10, 12, 5, 30], np.uint8)})["y"]
     assert found.tolist() == [10, 8, 15, 0]

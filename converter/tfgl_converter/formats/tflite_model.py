@@ -48,6 +48,10 @@ def read_tflite(path: str | os.PathLike[str], signature_name: str | None = None)
 
     Raises ModelFormatError for a file that is damaged, naming subgraph and operator; UnsupportedOpError for an
     operator in a form that cannot be rewritten; InvalidArgumentError for an unknown signature, listing what there is.
+
+    >>> read_tflite("missing.tflite")
+    Traceback (most recent call last):
+    tfgl.errors.ModelFormatError: missing.tflite: cannot be read: No such file or directory
     """
     file = TFLiteFile(Path(os.fspath(path)))
     model = _Model(file)
@@ -360,11 +364,22 @@ class _Subgraph:
             if not spec.is_quantised and spec.index not in self._values:
                 self._names.setdefault(spec.index, node_name(key))
         self.run()
+        self._say_what_integers_mean({"input": given, "output": signature.outputs})
         outputs: dict[str, TensorInfo] = {}
         for key, spec in signature.outputs.items():
             y = self._returned(key, spec)
             outputs[key] = TensorInfo(f"{y.edge.node}:{y.edge.index}", DataType(y.dtype), spec.shape)
         return self.builder.graph(Signature(inputs, outputs))
+
+    def _say_what_integers_mean(self, sides: Mapping[str, Mapping[str, TensorSpec]]) -> None:
+        meanings = [
+            f"{side} {key!r} ({spec.type}: {spec.quantization.scale[0]:.6g} * (n - {spec.quantization.zero_point[0]}))"
+            for side, specs in sides.items()
+            for key, spec in specs.items()
+            if spec.is_quantised and spec.quantization is not None
+        ]
+        if meanings:
+            self.warn(f"integers stand for real numbers, as in the file, at {', '.join(meanings)}")
 
     def _real(self, x: Tensor, spec: TensorSpec) -> Tensor:
         """An input's real numbers, out of what the caller gives in the file's dtype."""

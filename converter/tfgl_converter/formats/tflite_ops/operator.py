@@ -23,7 +23,15 @@ ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 
 
 class TFLiteBuilder(Builder):
-    """A builder whose nodes state their shapes, for passes that need them."""
+    """A builder whose nodes state their shapes, for passes that need them.
+
+    >>> b = TFLiteBuilder()
+    >>> y = b.unary("Neg", b.placeholder("x", (-1, 2), "float32"))
+    >>> b.nodes["Neg"].attrs["_output_shapes"]
+    [(-1, 2)]
+    >>> b.rename([(y.edge, "layer/y")]), list(b.nodes)
+    ({'Neg': 'layer/y'}, ['x', 'layer/y'])
+    """
 
     def __init__(self) -> None:
         """An empty graph."""
