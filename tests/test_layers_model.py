@@ -15,7 +15,7 @@ from keras_layers import entry, functional, input_entry
 from layers_cases import CASES, VOLUMES, read_case
 from tfgl.engine import Engine
 from tfgl.errors import DisposedError, InvalidArgumentError, ModelFormatError, TensorTooLargeError, UnsupportedOpError
-from tfgl.io import ModelArtifacts, WeightSpec
+from tfgl.io import ModelArtifacts, WeightSpec, save_artifacts
 
 Array = np.ndarray[Any, Any]
 RANDOM = np.random.default_rng(11)
@@ -163,6 +163,28 @@ def test_saved_and_loaded_by_its_format(gpu: Engine, tmp_path: Path) -> None:
         assert isinstance(older, tfgl.LayersModel)
     with pytest.raises(ModelFormatError, match="is a layers model, but a graph model was asked for"):
         tfgl.load_graph_model(tmp_path / "saved")
+
+
+def test_where_the_shards_are_and_how_far_loading_is(gpu: Engine, tmp_path: Path) -> None:
+    save_artifacts(dense_model(), tmp_path / "model")
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "model" / "group1-shard1of1.bin").rename(tmp_path / "shards" / "weights.bin")
+    x, fractions = normal(2, 3), list[float]()
+    with pytest.raises(ModelFormatError, match=r"group1-shard1of1\.bin"):
+        tfgl.load_layers_model(tmp_path / "model")
+    with tfgl.load_layers_model(
+        tmp_path / "model",
+        weight_url_converter=lambda name: str(tmp_path / "shards" / "weights.bin"),
+        on_progress=fractions.append,
+    ) as model:
+        np.testing.assert_allclose(np.asarray(model.predict(x)), dense_output(x), rtol=2e-6, atol=2e-6)
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    (tmp_path / "shards" / "weights.bin").rename(tmp_path / "shards" / "group1-shard1of1.bin")
+    with tfgl.load_layers_model(tmp_path / "model", weight_path_prefix=str(tmp_path / "shards")) as model:
+        model.warmup()
+        before = model.stats.replays
+        model.predict_on_batch(x[:1])
+        assert model.stats.replays == before + 1
 
 
 def test_optimizer_weights_are_no_weights_of_layers(gpu: Engine) -> None:

@@ -30,9 +30,7 @@ from tfgl.keras.files.variables import variable_names
 from .message_file import MessageFile
 from .saved_model import bundle_of, model_file
 from .signatures import choose_meta_graph
-from .tensor_bundle import OBJECT_GRAPH_KEY, TensorBundle
-
-_VALUE = "VARIABLE_VALUE"
+from .tensor_bundle import TensorBundle
 
 
 def read_keras_saved_model(path: str | os.PathLike[str], tags: Sequence[str] = ("serve",)) -> KerasModel:
@@ -125,12 +123,7 @@ class _Weights:
         self._notes = notes
         self._bundle = bundle
         self._where = where
-        self._keys: dict[int, str] = {}
-        if bundle is not None and OBJECT_GRAPH_KEY in bundle:
-            for number, item in enumerate(bundle.message(OBJECT_GRAPH_KEY, "TrackableObjectGraph").nodes):
-                for attribute in item.attributes:
-                    if attribute.name == _VALUE:
-                        self._keys[number] = attribute.checkpoint_key
+        self._keys = {} if bundle is None else bundle.variable_keys()
 
     def read(self, config: Config) -> dict[str, list[KerasWeight]]:
         """The weights of the outermost layers; layers and their weights in the order of an HDF5 file."""

@@ -12,9 +12,8 @@ from typing import Any
 from tfgl.errors import ModelFormatError
 
 from .signatures import natural_order
-from .tensor_bundle import OBJECT_GRAPH_KEY, TensorBundle
+from .tensor_bundle import TensorBundle
 
-_VALUE = "VARIABLE_VALUE"
 _USER_NAME = "_user_specified_name"
 _MAX_DEPTH = 50
 
@@ -43,12 +42,7 @@ class _Calls:
         self.nodes = {node.name: node for node in self.graph.node}
         self.library = {function.signature.name: function for function in self.graph.library.function}
         self.handles: dict[int, str] = {}
-        self.keys: dict[int, str] = {}
-        if bundle is not None and OBJECT_GRAPH_KEY in bundle:
-            for number, item in enumerate(bundle.message(OBJECT_GRAPH_KEY, "TrackableObjectGraph").nodes):
-                for attribute in item.attributes:
-                    if attribute.name == _VALUE:
-                        self.keys[number] = attribute.checkpoint_key
+        self.keys = {} if bundle is None else bundle.variable_keys()
 
     def item(self, number: int) -> Any:
         if not 0 <= number < len(self.objects.nodes):

@@ -122,6 +122,17 @@ class TensorBundle:
             raise ModelFormatError(f"{self._place(key)}: expected one string, got {values.size} of {values.dtype}")
         return self._parse(name, values[0], f"tensor {key!r}")
 
+    def variable_keys(self) -> dict[int, str]:
+        """The key of each variable by the number of its object; {} for checkpoints that keep no objects."""
+        if OBJECT_GRAPH_KEY not in self:
+            return {}
+        return {
+            number: attribute.checkpoint_key
+            for number, item in enumerate(self.message(OBJECT_GRAPH_KEY, "TrackableObjectGraph").nodes)
+            for attribute in item.attributes
+            if attribute.name == "VARIABLE_VALUE"
+        }
+
     def _entry(self, key: str) -> Any:
         if key not in self._keys:
             raise ModelFormatError(f"{self.path}: no tensor {key!r}; it has {_some(self._keys)}")
