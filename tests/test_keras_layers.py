@@ -610,3 +610,32 @@ def test_layer_normalization_that_only_scales() -> None:
     variance = x.var(-1, keepdims=True)
     result = run_layer("LayerNormalization", {"rms_scaling": True}, x, weights=[gamma])
     close(result, x / np.sqrt(variance + 1e-3) * gamma, 1e-5)
+
+
+LOOKUPS: dict[str, tuple[dict[str, Any], list[list[float]]]] = {
+    "int": ({}, [[1, 0, 3]]),
+    "no place for others": ({"num_oov_indices": 0}, [[0, -1, 2]]),
+    "a mask": ({"mask_token": 4}, [[2, 0, 4]]),
+    "three places for others": ({"num_oov_indices": 3}, [[3, 1, 5]]),
+    "multi_hot": ({"output_mode": "multi_hot"}, [[1, 1, 0, 1]]),
+    "count": ({"output_mode": "count", "max_tokens": 6, "pad_to_max_tokens": True}, [[1, 1, 0, 1, 0, 0]]),
+    "tf_idf": ({"output_mode": "tf_idf", "idf_weights": [1.0, 2.0, 6.0]}, [[3, 1, 0, 6]]),
+}
+
+
+@pytest.mark.parametrize("row", LOOKUPS)
+def test_places_in_a_vocabulary_of_integers(row: str) -> None:
+    config, expected = LOOKUPS[row]
+    result = run_layer("IntegerLookup", {"vocabulary": [3, 5, 7], **config}, np.array([[3, 4, 7]], np.int32))
+    assert result.tolist() == expected
+
+
+def test_a_vocabulary_the_other_way() -> None:
+    config = {"vocabulary": [3, 5, 7], "invert": True, "mask_token": 9}
+    result = run_layer("IntegerLookup", config, np.array([[0, 1, 2, 4, 5, -3]], np.int32))
+    assert result.tolist() == [[9, -1, 3, 7, -1, -1]]
+
+
+def test_a_vocabulary_that_is_not_in_the_file() -> None:
+    with pytest.raises(UnsupportedOpError, match=r"layer' \(IntegerLookup\): its configuration holds no vocabulary"):
+        run_layer("IntegerLookup", {"vocabulary": None}, np.array([[1]], np.int32))

@@ -481,6 +481,6 @@ def test_cudnn_layers_of_old_files(form: str) -> None:
 
 def test_layers_with_tables_say_what_to_do() -> None:
     with pytest.raises(
-        UnsupportedOpError, match="'model/layer' is a StringLookup, which is not supported: it looks up"
+        UnsupportedOpError, match="'model/layer' is a StringLookup, which is not supported: it works on strings"
     ):
         run_layer("StringLookup", {}, normal(1, 2))

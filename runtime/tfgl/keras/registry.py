@@ -176,8 +176,8 @@ def row_of(class_name: str, name: str = "", package: str | None = None) -> Row:
 # Layers of Keras that have no row, and why.
 _LACKING = {
     **dict.fromkeys(
-        ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing"),
-        "it looks up tables that no array of the file holds",
+        ("TextVectorization", "StringLookup", "Hashing", "HashedCrossing"),
+        "it works on strings or by hashes, for which a file of Keras holds no ops",
     ),
     **dict.fromkeys(("MelSpectrogram", "STFTSpectrogram"), "its transform is not built yet"),
     **dict.fromkeys(
