@@ -8,7 +8,7 @@ from graphs import FLOAT, graph, node
 from random_graph_steps import STEPS
 from random_graphs import RandomGraph
 from tfgl.ir.evaluate import evaluate
-from tfgl.ir.graph import Edge
+from tfgl.ir.graph import Edge, Versions
 from tfgl.ir.graphdef import graph_from_json
 from tfgl_converter.passes.known_shapes import KnownShapes
 
@@ -59,3 +59,10 @@ def test_transforms_and_random_numbers() -> None:
     assert [known.of(Edge(name)) for name in "fgb"] == [(-1, 4, 6), (-1, 4, 6), (-1, 4, 10)]
     assert [known.of(Edge(name)) for name in "rv"] == [(2, 3, 4, 5, 6)] * 2
     assert known.of(Edge("w")) == (-1, 8, 5, 3)
+
+
+@pytest.mark.parametrize(("producer", "expected"), [(22, None), (24, ())])
+def test_what_old_graphs_say_of_placeholders(producer: int, expected: tuple[int, ...] | None) -> None:
+    made = graph(node("x", "Placeholder", dtype=FLOAT, shape=()), node("y", "Neg", "x"))
+    known = KnownShapes(made.replace(versions=Versions(producer, 0)))
+    assert known.of(Edge("y")) == expected

@@ -15,6 +15,7 @@ Shape = tuple[int, ...]
 # A shape computed as a tensor: its elements as far as they are known, else -1.
 Elements = tuple[int, ...]
 _LONGEST = 64
+_STATES_SCALARS = 24
 
 
 class KnownShapes:
@@ -28,6 +29,7 @@ class KnownShapes:
     def __init__(self, graph: Graph) -> None:
         """Walks the graph once."""
         self._graph = graph
+        self.states_scalars = graph.versions.producer >= _STATES_SCALARS
         self._shapes: dict[Edge, Shape] = {}
         self._elements: dict[Edge, Elements] = {}
         for node in graph.topological_order():
@@ -106,7 +108,8 @@ def _common_size(axis: Sequence[int]) -> int:
 def _ruled(node: Node, known: KnownShapes) -> list[Shape | None]:
     if node.op in ("Placeholder", "PlaceholderWithDefault"):
         shape = node.attrs.get("shape")
-        return [shape if isinstance(shape, tuple) else None]
+        # Before version 24 of graphs, a shape without sizes said that nothing is known.
+        return [shape if isinstance(shape, tuple) and (shape or known.states_scalars) else None]
     if node.op in _SAME:
         return [known.of(node.inputs[0])] if node.inputs else []
     if node.op in _BROADCAST:

@@ -72,10 +72,7 @@ def lgamma(place: Place) -> Edge | Unfit:
     """Lanczos' series above 1/2; below it log(pi / |sin(pi x)|) - lgamma(1 - x)."""
     if place.dtype.stored != "float32":
         return _REAL
-    (x,) = place.inputs
-    n = _Arithmetic(place)
-    reflected = n("Less", x, 0.5)
-    z = n.where(reflected, n("Neg", x), n("Sub", x, 1))
+    n, x, reflected, z = _reflected(place)
     series, t, _ = _lanczos(n, z)
     # (z + 1/2) log t - t, so that neither infinity nor large numbers meet their like.
     log_t = n("Log", t)
@@ -96,16 +93,20 @@ def digamma(place: Place) -> Edge | Unfit:
     """The derivative of Lanczos' series above 1/2; below it, pi / tan(pi x) is taken off."""
     if place.dtype.stored != "float32":
         return _REAL
-    (x,) = place.inputs
-    n = _Arithmetic(place)
-    reflected = n("Less", x, 0.5)
-    z = n.where(reflected, n("Neg", x), n("Sub", x, 1))
+    n, x, reflected, z = _reflected(place)
     series, t, slope = _lanczos(n, z)
     main = n("Sub", n("AddV2", n("Log", t), n("RealDiv", slope, series)), n("RealDiv", _LANCZOS, t))
     part = n("AddV2", x, n("Abs", n("Floor", n("AddV2", x, 0.5))))
     mirrored = n("Sub", main, n("RealDiv", math.pi, n("Tan", n("Mul", part, math.pi))))
     whole = place.op("LogicalAnd", n("LessEqual", x, 0), n("Equal", x, n("Floor", x)), dtype=BOOL)
     return n.where(whole, math.nan, n.where(reflected, mirrored, main))
+
+
+def _reflected(place: Place) -> tuple[_Arithmetic, Edge, Edge, Edge]:
+    """x, whether it lies below 1/2, and one less than x or than 1 - x, which then lies above."""
+    n, (x,) = _Arithmetic(place), place.inputs
+    below = n("Less", x, 0.5)
+    return n, x, below, n.where(below, n("Neg", x), n("Sub", x, 1))
 
 
 def _lanczos(n: _Arithmetic, z: Edge) -> tuple[Edge, Edge, Edge]:
