@@ -398,6 +398,16 @@ CASES = [
          {"params_nested_splits": [whole(0, 2, 2)], "params_dense_values": np.float32([1, 2]), "indices": whole(1, 1)},
          {"OUTPUT_RAGGED_RANK": 1}),
     Case("ranges of none", "RaggedRange", {"starts": whole(3, 1), "limits": whole(3, 1), "deltas": count(2)}),
+    Case("plain buckets", "StringToHashBucket", {"string_tensor": LONG}, {"num_buckets": 2**31 - 1}),
+    Case("cross", "SparseCross",
+         {"indices": [np.int32([[0, 0], [0, 1], [2, 0]]), np.int32([[0, 0], [2, 0]])],
+          "values": [texts("a", "b", "é"), whole(5, -3)], "shapes": [whole(3, 2), whole(3, 1)],
+          "dense_inputs": [np.int32([[1, 2], [3, 4], [5, 6]])]},
+         {"hashed_output": True, "num_buckets": 1000, "hash_key": 956888297470, "out_type": "int64",
+          "internal_type": "int64", "N": 2}),
+    *(Case(f"raw {kind}, {little}", "DecodeRaw", {"bytes": texts(bytes(range(8)), bytes(range(60, 68)))},
+           {"out_type": kind, "little_endian": little})
+      for kind in ("uint8", "int16", "float32", "int32") for little in (True, False)),
 ]  # fmt: skip
 
 

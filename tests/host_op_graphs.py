@@ -36,7 +36,7 @@ def graph_of(case: Case, outputs: int) -> tuple[Graph, dict[str, Array]]:
         node(name, "Placeholder", dtype=dtype_of(item), shape=tuple([-1] * item.ndim)) for name, item in feeds.items()
     ]
     attrs: dict[str, Any] = dict(case.attrs)
-    for name in {"out_type", "dtype"} & set(attrs):
+    for name in {"out_type", "dtype", "internal_type"} & set(attrs):
         attrs[name] = DataType(attrs[name])
     # Which input has the dtype `T`, where that is not the first.
     telling = {"RaggedTensorToTensor": "values", "RaggedBincount": "weights", "SparseBincount": "weights"}

@@ -29,8 +29,8 @@ EXPECTED: Mapping[str, Any] = json.loads(GOLDENS.read_text())
 
 
 def _attr(name: str, value: Any) -> Any:
-    if name in ("out_type", "dtype"):
-        return {"int32": "DT_INT32", "float32": "DT_FLOAT"}[value]
+    if name in ("out_type", "dtype", "internal_type"):
+        return f"DT_{'FLOAT' if value == 'float32' else value.upper()}"
     if isinstance(value, bytes):
         return value.decode()
     return [_attr(name, item) for item in value] if isinstance(value, list) else value

@@ -20,7 +20,8 @@ from host_op_cases import CASES, GOLDENS, Case, encoded
 # Inputs that TensorFlow wants in int64.
 INT64 = {"SparseFillEmptyRows": {"indices", "dense_shape"}, "SparseReshape": {"input_indices", "input_shape",
          "new_shape"}, "SparseTensorDenseMatMul": {"a_indices", "a_shape"}, "SparseReduceSum": {"input_indices",
-         "input_shape"}, "RaggedBincount": {"splits"}, "SparseBincount": {"indices", "dense_shape"}}  # fmt: skip
+         "input_shape"}, "RaggedBincount": {"splits"}, "SparseCross": {"indices", "values", "shapes", "dense_inputs"},
+         "SparseBincount": {"indices", "dense_shape"}}  # fmt: skip
 
 
 def given(case: Case, name: str, value: Any) -> Any:
@@ -36,7 +37,8 @@ def outputs(case: Case) -> list[Any]:
     """All outputs of the case as arrays, those of a list one by one."""
     inputs = {name: given(case, name, value) for name, value in case.inputs.items()}
     attrs = dict(case.attrs)
-    for name in {"out_type", "dtype"} & set(attrs):
+    attrs.pop("N", None)
+    for name in {"out_type", "dtype", "internal_type"} & set(attrs):
         attrs[name] = tf.as_dtype(attrs[name])
     result = getattr(tf.raw_ops, case.op)(**inputs, **attrs)
     flat = tf.nest.flatten(result)

@@ -54,6 +54,7 @@ _OUTPUT_ARGUMENTS: dict[str, tuple[str, ...]] = {
     "RaggedRange": ("rt_nested_splits", "rt_dense_values"),
     "RaggedTensorToSparse": ("sparse_indices", "sparse_values", "sparse_dense_shape"),
     "SoftmaxCrossEntropyWithLogits": ("loss", "backprop"),
+    "SparseCross": ("output_indices", "output_values", "output_shape"),
     "SparseFillEmptyRows": ("output_indices", "output_values", "empty_row_indicator", "reverse_index_map"),
     "SparseReshape": ("output_indices", "output_shape"),
     "SparseSoftmaxCrossEntropyWithLogits": ("loss", "backprop"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...errors import InvalidArgumentError, ModelFormatError
 from ..reference import patterns, texts, unicode
-from ..reference.fingerprint import keyed_hash
+from ..reference.fingerprint import keyed_hash, plain_hash
 from ..reference.registry import Array
 from ..reference.string_arrays import text_of
 from ..reference.strings import buckets_of
@@ -46,6 +46,11 @@ def _bucket(call: Call, x: Array) -> Array:
     return buckets_of(x, call.integer("num_buckets"), lambda text: keyed_hash(text, (key[0], key[1])))
 
 
+def _raw(call: Call, x: Array) -> Array:
+    kind = call.required("out_type")
+    return texts.from_raw(x, str(kind), call.flag("little_endian", True))
+
+
 # What becomes of one tensor.
 _CHANGES: dict[str, Change] = {
     "StringLower": lambda call, x: texts.lower(x, call.raw("encoding", b"")),
@@ -57,7 +62,9 @@ _CHANGES: dict[str, Change] = {
     "AsString": _as_string,
     "EncodeBase64": lambda call, x: texts.to_base64(x, call.flag("pad")),
     "DecodeBase64": lambda call, x: texts.from_base64(x),
+    "StringToHashBucket": lambda call, x: buckets_of(x, call.integer("num_buckets"), plain_hash),
     "StringToHashBucketStrong": _bucket,
+    "DecodeRaw": _raw,
     "UnicodeTranscode": _transcoded,
 }
 for _op, _change in _CHANGES.items():

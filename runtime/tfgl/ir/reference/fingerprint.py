@@ -102,6 +102,37 @@ def fingerprint64(data: bytes) -> int:
     )
 
 
+# MurmurHash64A (Austin Appleby), with the seed that TensorFlow gives its Hash64.
+_MURMUR, _SEED = 0xC6A4A7935BD1E995, 0xDECAFCAFFE
+
+
+def plain_hash(data: bytes) -> int:
+    """TensorFlow's Hash64 of ``data``, which its first hash buckets are made with.
+
+    >>> plain_hash(b"") != plain_hash(b"a")
+    True
+    """
+    value = _SEED ^ len(data) * _MURMUR & _MASK
+    whole = len(data) // 8 * 8
+    for at in range(0, whole, 8):
+        word = _mixed(_word(data, at) * _MURMUR) * _MURMUR & _MASK
+        value = (value ^ word) * _MURMUR & _MASK
+    if len(data) > whole:
+        value = (value ^ _word(data, whole)) * _MURMUR & _MASK
+    return _mixed(_mixed(value) * _MURMUR)
+
+
+def joined_fingerprint(one: int, other: int) -> int:
+    """One fingerprint of two, TensorFlow's FingerprintCat64.
+
+    >>> joined_fingerprint(1, 2) != joined_fingerprint(2, 1)
+    True
+    """
+    value = one & _MASK ^ _MURMUR
+    value ^= _mixed(other * _MURMUR) * _MURMUR & _MASK
+    return _mixed(_mixed(value * _MURMUR) * _MURMUR)
+
+
 def keyed_hash(data: bytes, key: tuple[int, int]) -> int:
     """SipHash-2-4 of ``data`` (Aumasson and Bernstein, 2012), 64 bits.
 

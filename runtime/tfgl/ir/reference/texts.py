@@ -291,3 +291,29 @@ def _from_base64(text: bytes) -> bytes:
     if len(digits) % 4 == 1 or len(text) - len(digits) > 2 or not _BASE64.fullmatch(digits):
         raise InvalidArgumentError(f"Invalid character found in base64: {_decoded(text[:80])!r}")
     return base64.urlsafe_b64decode(digits + b"=" * (-len(digits) % 4))
+
+
+_RAW = {"half": "f2", "float16": "f2", "float32": "f4", "float64": "f8", "int8": "i1", "uint8": "u1", "int16": "i2",
+        "uint16": "u2", "int32": "i4", "int64": "i8", "bool": "?"}  # fmt: skip
+
+
+def from_raw(x: Array, kind: str, little_endian: bool = True) -> Array:
+    """The numbers of dtype ``kind`` that each string holds, along a new last axis; all strings have one length.
+
+    >>> from_raw(np.array([b"\\1\\0\\2\\0"], object), "int16").tolist()
+    [[1, 2]]
+    """
+    if kind not in _RAW:
+        raise InvalidArgumentError(f"out_type must be one of {', '.join(_RAW)}, got {kind}")
+    data = texts_of(x)
+    dtype = np.dtype(_RAW[kind]).newbyteorder("<" if little_endian else ">")
+    lengths = {len(text) for text in data}
+    if len(lengths) > 1:
+        raise InvalidArgumentError(f"DecodeRaw takes strings of one length, got {sorted(lengths)[:3]} and more")
+    count, rest = divmod(max(lengths, default=0), dtype.itemsize)
+    if rest:
+        raise InvalidArgumentError(f"strings of {max(lengths)} bytes are no whole numbers of {dtype.itemsize} bytes")
+    values = np.frombuffer(b"".join(data), dtype).reshape(*x.shape, count)
+    if kind == "int64" and values.size and not -(2**31) <= values.min() <= values.max() < 2**31:
+        raise InvalidArgumentError("the strings hold numbers beyond int32, which is all that tensors have here")
+    return values.astype(np.bool_ if kind == "bool" else np.float32 if kind.startswith(("f", "h")) else np.int32)
