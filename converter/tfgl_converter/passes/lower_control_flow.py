@@ -119,7 +119,7 @@ class _Lowering:
         if len(body.results) != len(initial) or len(cond.results) != 1:
             raise ModelFormatError(f"{node}: its body must return {len(initial)} values, and its cond one")
         unchanged = [
-            _passed_through(body, edge) == name for edge, name in zip(body.results, body.arguments, strict=True)
+            body.argument_behind(edge) == name for edge, name in zip(body.results, body.arguments, strict=True)
         ]
         fixed = [same and edge.node in editor.constants for same, edge in zip(unchanged, initial, strict=True)]
         wanted = {i for i in range(len(initial)) if Edge(node.name, i) in used or node.name in protected}
@@ -179,18 +179,6 @@ def _check_arguments(node: Node, functions: Sequence[Function], count: int) -> N
             raise ModelFormatError(
                 f"{node} gives {count} values to function {function.name!r}, which takes {len(function.arguments)}"
             )
-
-
-def _passed_through(function: Function, edge: Edge) -> str | None:
-    """The argument that ``edge`` hands on unchanged."""
-    for _ in function.graph.nodes:
-        node = function.graph.nodes[edge.node]
-        if edge.node in function.arguments:
-            return edge.node
-        if node.op != "Identity" or len(node.inputs) != 1:
-            return None
-        edge = node.inputs[0]
-    return None
 
 
 def _needed_variables(cond: Function, body: Function, wanted: set[int], unchanged: Sequence[bool]) -> list[int]:

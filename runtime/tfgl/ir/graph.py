@@ -176,6 +176,22 @@ class Function:
     results: tuple[Edge, ...]
     graph: Graph
 
+    def argument_behind(self, edge: Edge) -> str | None:
+        """The argument that ``edge`` hands on unchanged; None when something is computed in between.
+
+        >>> nodes = {"x": Node("x", "Placeholder"), "y": Node("y", "Identity", (Edge("x"),))}
+        >>> Function("f", ("x",), ("y",), (Edge("y"),), Graph(nodes)).argument_behind(Edge("y"))
+        'x'
+        """
+        for _ in self.graph.nodes:
+            if edge.node in self.arguments:
+                return edge.node
+            node = self.graph.nodes[edge.node]
+            if node.op != "Identity" or len(node.inputs) != 1:
+                break
+            edge = node.inputs[0]
+        return None
+
 
 @dataclass(frozen=True)
 class Graph:

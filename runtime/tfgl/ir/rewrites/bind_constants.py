@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Edge, Function, FunctionName, Graph, Node
+from ..graph import Function, FunctionName, Graph, Node
 from ..loops import LOOP
 
 Array = np.ndarray[Any, Any]
@@ -27,6 +27,7 @@ def bind_constants(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph
 
     Other rewrites then find weights where a loop uses them. The arguments stay, unread.
 
+    >>> from tfgl.ir.graph import Edge
     >>> body = Graph({"a": Node("a", "Placeholder"), "b": Node("b", "Neg", (Edge("a"),))})
     >>> nodes = [Node("c", "Const"), Node("y", "PartitionedCall", (Edge("c"),), (), {"f": FunctionName("f")})]
     >>> library = {"f": Function("f", ("a",), ("r",), (Edge("b"),), body)}
@@ -80,19 +81,7 @@ def _fixed(node: Node, at: int, functions: Mapping[str, Function]) -> bool:
     body = functions.get(str(node.attrs.get("body")))
     if body is None or at >= min(len(body.results), len(body.arguments)):
         return False
-    return _handed_on(body, body.results[at]) == body.arguments[at]
-
-
-def _handed_on(function: Function, edge: Edge) -> str | None:
-    """The argument that ``edge`` hands on unchanged."""
-    for _ in function.graph.nodes:
-        if edge.node in function.arguments:
-            return edge.node
-        node = function.graph.nodes[edge.node]
-        if node.op != "Identity" or len(node.inputs) != 1:
-            break
-        edge = node.inputs[0]
-    return None
+    return body.argument_behind(body.results[at]) == body.arguments[at]
 
 
 def _bound(function: Function, given: Mapping[str, Array]) -> Function:
