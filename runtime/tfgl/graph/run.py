@@ -150,7 +150,8 @@ class Run(Interpreter):
         unless nothing reads them there.
         """
         made = [output for output in outputs if isinstance(output, Tensor)]
-        if not inputs or not made or node.op in _NEVER_ON_HOST:
+        # What is drawn at random is what the device drew.
+        if not inputs or not made or node.op in _NEVER_ON_HOST or "Random" in node.op:
             return
         if any(tensor.dtype not in ("int32", "bool") or tensor.size > _MOST_STEERING for tensor in made):
             return
