@@ -105,6 +105,23 @@ def test_several_inputs_and_outputs(gpu: Engine) -> None:
             model.predict([x, y], batch_size=0)
 
 
+def test_every_layer_can_be_asked_for(gpu: Engine) -> None:
+    # Channels first is turned twice in between, and the model itself leaves both turns out.
+    first = {"pool_size": [2, 2], "data_format": "channels_first"}
+    layers = [
+        entry("MaxPooling2D", "pool", batch_input_shape=[None, 2, 4, 6], **first),
+        entry("AveragePooling2D", "mean", **{**first, "pool_size": [2, 3]}),
+    ]
+    x = normal(2, 2, 4, 6)
+    pooled = x.reshape(2, 2, 2, 2, 3, 2).max((3, 5))
+    with tfgl.load_layers_model(artifacts(sequential(*layers), {})) as model:
+        found = model.execute(x, ["pool", "mean"])
+        assert isinstance(found, list)
+        np.testing.assert_allclose(found[0].numpy(), pooled, rtol=1e-6)
+        np.testing.assert_allclose(found[1].numpy(), pooled.mean((2, 3), keepdims=True), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(np.asarray(model.predict(x)), found[1].numpy(), rtol=1e-6, atol=1e-7)
+
+
 def test_numbers_become_the_dtype_of_the_input(gpu: Engine) -> None:
     table = np.arange(6, dtype=np.float32).reshape(3, 2)
     layer = entry("Embedding", "e", input_dim=3, output_dim=2, batch_input_shape=[None, 2])

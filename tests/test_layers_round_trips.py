@@ -35,8 +35,11 @@ needs_zoo = pytest.mark.skipif(not SOURCES, reason=f"no zoo of models beside the
 REFUSED = {
     "h5": {"activations": "gelu_new", "shaping": "centres"},
     "keras": {
-        **dict.fromkeys(("activations", "cnn", "open_length", "recurrent", "states", "volumes"), "hard_sigmoid"),
-        "merging": "ThresholdedReLU", "shaping": "centres",
+        **dict.fromkeys(
+            ("activations", "cnn", "open_length", "recurrent", "states", "steps", "volumes"), "hard_sigmoid"
+        ),
+        "merging": "ThresholdedReLU",
+        "shaping": "centres",
     },
 }  # fmt: skip
 FORMATS = {"h5": "keras", "keras": "keras_keras"}

@@ -177,10 +177,10 @@ class Builder:
         """An int32 constant: axes, sizes, permutations."""
         return self.constant(np.asarray(values, np.int32))
 
-    def graph(self, signature: Signature) -> Graph:
-        """The graph as far as the signature's outputs need it; its inputs stay in any case."""
+    def graph(self, signature: Signature, also: Iterable[Edge] = ()) -> Graph:
+        """The graph as far as the signature's outputs and ``also`` need it; its inputs stay in any case."""
         needed = {info.edge.node for info in signature.inputs.values()}
-        waiting = [info.edge.node for info in signature.outputs.values()]
+        waiting = [info.edge.node for info in signature.outputs.values()] + [edge.node for edge in also]
         while waiting:
             name = waiting.pop()
             if name not in needed:

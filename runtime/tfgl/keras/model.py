@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidArgumentError, ModelFormatError
-from ..ir.graph import DataType, Graph, Signature, TensorInfo
+from ..ir.graph import DataType, Edge, Graph, Signature, TensorInfo
 from .builder import Builder, Tensor
 from .call import Context, Nested, call_layer, tensors_of
 from .configuration import (
     MODELS,
-    Dialect,
     LayerCall,
     Reference,
     batch_shape,
@@ -33,11 +32,12 @@ from .weights import Arrays, LayerNode
 @dataclass(frozen=True, slots=True)
 class KerasGraph:
     """A Keras model as a graph, with its layers: ``root`` is the model, ``calls`` has the outputs of each call of each
-    layer by the layer's path."""
+    layer by the layer's path, ``layer_edges`` the first output of the first call of each layer of a model."""
 
     graph: Graph
     root: LayerNode
     calls: Mapping[str, Sequence[Sequence[Tensor]]]
+    layer_edges: Mapping[str, Edge]
 
 
 def graph_of_keras(
@@ -96,8 +96,12 @@ def build_keras(
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,
     warn: Callable[[str], None] = lambda text: None,
     loops: bool = False,
+    keep_layers: bool = False,
 ) -> KerasGraph:
     """As `graph_of_keras`, with the layers beside the graph.
+
+    With ``keep_layers`` the graph has the outputs of every layer, as `KerasGraph.layer_edges` says, also where the
+    outputs of the model take a shorter way.
 
     >>> layer = {"class_name": "Flatten", "config": {"name": "f", "batch_input_shape": [None, 2, 3]}}
     >>> model = build_keras({"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}}, {})
@@ -105,17 +109,17 @@ def build_keras(
     [(-1, 6)]
     """
     with reading_configuration():
-        return _graph(config, weights, dialect_of(config, keras_version), output_names, input_shapes or {}, warn, loops)
+        context = Context(Builder(), dialect_of(config, keras_version), warn, loops)
+        return _graph(context, config, weights, output_names, input_shapes or {}, keep_layers)
 
 
 def _graph(
+    context: Context,
     config: Mapping[str, Any],
     weights: Mapping[Any, Arrays],
-    dialect: Dialect,
     output_names: Sequence[str] | None,
     input_shapes: Mapping[str, Sequence[int | None]],
-    warn: Callable[[str], None],
-    loops: bool,
+    keep_layers: bool,
 ) -> KerasGraph:
     root = LayerNode(config)
     if not root.is_model:
@@ -124,8 +128,7 @@ def _graph(
             "subclassed model has no configuration to build from: export it as a SavedModel and convert that"
         )
     root.assign({key if isinstance(key, str) else "/".join(key): value for key, value in weights.items()})
-    builder = Builder()
-    context = Context(builder, dialect, warn, loops)
+    builder = context.builder
     feeds = _placeholders(builder, root, input_shapes)
     with builder.scope(root.name):
         named = model_outputs(context, root, feeds)
@@ -139,8 +142,22 @@ def _graph(
         name: TensorInfo(f"{tensor.edge.node}:0", DataType(tensor.dtype), tensor.shape)
         for name, tensor in feeds.items()
     }
-    graph = builder.graph(Signature(inputs, {key: outputs[key] for key in keys}))
-    return KerasGraph(graph, root, context.calls)
+    signature = Signature(inputs, {key: outputs[key] for key in keys})
+    edges = {
+        node.path: context.calls[node.path][0][0].edge
+        for node in _layers_of_models(root)
+        if context.calls.get(node.path, [[]])[0]
+    }
+    graph = builder.graph(signature, edges.values() if keep_layers else ())
+    return KerasGraph(graph, root, context.calls, edges)
+
+
+def _layers_of_models(node: LayerNode) -> Iterator[LayerNode]:
+    """The layers of a model and of those nested in it; what wrappers hold is called in ways of their own."""
+    for child in node.children.values():
+        yield child
+        if child.is_model:
+            yield from _layers_of_models(child)
 
 
 def call_model(context: Context, node: LayerNode, args: Nested) -> list[Tensor]:

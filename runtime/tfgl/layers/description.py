@@ -84,7 +84,7 @@ def read_layers(artifacts: ModelArtifacts, *, strict: bool = True) -> tuple[Kera
         )
     model = keras_model_of(artifacts, strict=strict)
     warnings: list[str] = []
-    built = build_model(model, warn=warnings.append)
+    built = build_model(model, warn=warnings.append, keep_layers=True)
     if strict:
         _check_all_used(model, built)
     weights, graph = weights_of(model), built.graph

@@ -44,7 +44,7 @@ class LayersModel(GraphRunner):
         start = perf_counter()
         built, self._description = read_layers(artifacts, strict=strict)
         self._artifacts = artifacts
-        self._calls = built.calls
+        self._layer_edges = built.layer_edges
         stats = ModelStats(read_ms=read_ms, graph_ms=(perf_counter() - start) * 1e3)
         # The rewrites that make the graph faster compute with constants.
         constants = {name: np.asarray(value) for name, value in built.graph.constants.items()}
@@ -130,12 +130,11 @@ class LayersModel(GraphRunner):
     def output_edge(self, name: str) -> Edge:
         """An output, the first output of the first call of a layer (``tower/dense`` inside a nested model), or a node.
 
-        Raises InvalidArgumentError when nothing is called so, or when no output needs that layer.
+        Raises InvalidArgumentError when nothing is called so.
         """
-        if name not in self._source_graph.outputs:
-            calls = self._calls.get(f"{self.name}/{name}", ())
-            if calls and calls[0][0].edge.node in self._source_graph.nodes:
-                return calls[0][0].edge
+        path = f"{self.name}/{name}"
+        if name not in self._source_graph.outputs and path in self._layer_edges:
+            return self._layer_edges[path]
         return super().output_edge(name)
 
     def predict(self, inputs: Inputs, *, batch_size: int | None = DEFAULT_BATCH_SIZE) -> Tensor | list[Tensor]:

@@ -138,6 +138,32 @@ const MODELS = {
     const clip = L.convLstm2d({filters: 2, kernelSize: 2, returnSequences: false, padding: 'same'}).apply(x);
     return [tf.model({inputs: x, outputs: [up, clip]}), [F([2, 4, 4, 4, 2])]];
   },
+  steps: () => {
+    const x = input(6, 4);
+    const y = L.spatialDropout1d({rate: 0.5}).apply(x);
+    const back = L.simpleRNN({units: 2, returnSequences: true, goBackwards: true}).apply(y);
+    const gru = (units, useBias) => L.gru({units, useBias, resetAfter: false, returnSequences: true});
+    const product = L.bidirectional({layer: gru(3, true), mergeMode: 'mul'}).apply(gru(2, false).apply(back));
+    const mean = L.bidirectional({layer: L.lstm({units: 3}), mergeMode: 'ave'}).apply(product);
+    const convolved = L.timeDistributed({layer: L.conv1d({filters: 2, kernelSize: 2, padding: 'same'})})
+      .apply(L.reshape({targetShape: [3, 2, 4]}).apply(x));
+    const pooled = L.globalAveragePooling1d({}).apply(product);
+    const outer = L.dot({axes: [2, 2]}).apply([product, product]);
+    return [tf.model({inputs: x, outputs: [mean, pooled, L.flatten().apply(convolved), outer]}), [F([3, 6, 4])]];
+  },
+  channels_first: () => {
+    // Without batch normalization, which TensorFlow.js' cpu backend computes along the last axis whatever is said.
+    const dataFormat = 'channelsFirst';
+    const x = input(3, 5, 6);
+    let y = L.maxPooling2d({poolSize: 2, padding: 'same', dataFormat}).apply(x);
+    y = L.upSampling2d({size: [2, 3], dataFormat}).apply(y);
+    y = L.zeroPadding2d({padding: 1, dataFormat}).apply(y);
+    y = L.cropping2D({cropping: [[1, 0], [0, 1]], dataFormat}).apply(y);
+    const ends = [
+      L.flatten({dataFormat}), L.globalAveragePooling2d({dataFormat}), L.conv2d({filters: 2, kernelSize: 3, dataFormat}),
+    ];
+    return [tf.model({inputs: x, outputs: ends.map((layer) => layer.apply(y))}), [F([2, 3, 5, 6])]];
+  },
   cropping: () => {
     const model = tf.sequential();
     // CenterCrop changes the shape of its input in place, which may not be that of the model.

@@ -17,8 +17,9 @@ def build_model(
     *,
     warn: Callable[[str], None] = lambda text: None,
     loops: bool = False,
+    keep_layers: bool = False,
 ) -> KerasGraph:
-    """The graph and the layers of a model, its weights as constants; options are those of `graph_of_keras`.
+    """The graph and the layers of a model, its weights as constants; options are those of `build_keras`.
 
     Raises ModelFormatError for files without a configuration, UnsupportedOpError for layers that have no ops.
 
@@ -42,4 +43,5 @@ def build_model(
             input_shapes=input_shapes,
             warn=warn,
             loops=loops,
+            keep_layers=keep_layers,
         )
