@@ -100,7 +100,7 @@ def test_rare_operators_compute_what_tensorflow_lite_computes(signature: str) ->
     compare(run(DATA / "handmade.tflite", feeds, signature), expected)
 
 
-@pytest.mark.parametrize("signature", ["lstm", "lstm_all", "lstm_cifg", "rnn_sequence"])
+@pytest.mark.parametrize("signature", ["lstm", "lstm_all", "lstm_cifg", "rnn_sequence", "lstm_both_ways"])
 def test_sequences_of_open_length_are_loops(tmp_path: Path, signature: str) -> None:
     from handmade import cases
 

@@ -1,4 +1,4 @@
-"""Recurrent operators, written out step by step; a single direction over an open length is a loop.
+"""Recurrent operators, written out step by step; over an open or a great length they are loops.
 
 States that TensorFlow Lite keeps from one call to the next begin at zero in every call.
 """
@@ -15,7 +15,7 @@ from tfgl.keras.loops import Loop
 from .operator import Operator
 from .registry import operator
 
-_MOST_STEPS = 4096
+_MOST_STEPS = 512
 _NORM_EPSILON = 1e-8
 _GATES = ("input", "forget", "cell", "output")
 
@@ -36,7 +36,7 @@ _Step = Callable[[Tensor, "Sequence[Tensor | None]"], "tuple[Tensor, Sequence[Te
 
 def _over_time(o: Operator, x: Tensor, time_major: bool, step: _Step, widths: Sequence[int]) -> Tensor:
     """The outputs of all steps in the order of x; ``widths`` are the sizes of the states, the first the output's."""
-    if x.rank == 3 and x.shape[0 if time_major else 1] < 0:
+    if x.rank == 3 and not 0 <= x.shape[0 if time_major else 1] <= _MOST_STEPS:
         return _looped(o, x, time_major, step, widths)
     states: Sequence[Tensor | None] = [None] * len(widths)
     outputs = []
@@ -119,13 +119,17 @@ def rnn(o: Operator) -> Tensor:
 @operator("UNIDIRECTIONAL_SEQUENCE_RNN")
 def sequence_rnn(o: Operator) -> Tensor:
     """All steps of a sequence."""
+    return _over_time(o, o.x(0), bool(o.option("TimeMajor", False)), _simple_step(o, 1), [o.x(2).shape[0]])
+
+
+def _simple_step(o: Operator, first: int) -> _Step:
     activation = int(o.option("FusedActivationFunction"))
 
     def step(x: Tensor, states: Sequence[Tensor | None]) -> tuple[Tensor, Sequence[Tensor]]:
-        output = _simple(o, [x], 1, activation, before=states[0])[0]
+        output = _simple(o, [x], first, activation, before=states[0])[0]
         return output, [output]
 
-    return _over_time(o, o.x(0), bool(o.option("TimeMajor", False)), step, [o.x(2).shape[0]])
+    return step
 
 
 @operator("BIDIRECTIONAL_SEQUENCE_RNN")
@@ -133,20 +137,25 @@ def bidirectional_rnn(o: Operator) -> Sequence[Tensor]:
     """Forwards, and backwards over the same or an auxiliary sequence."""
     time_major = bool(o.option("TimeMajor", False))
     activation = int(o.option("FusedActivationFunction"))
-    steps = _steps(o, o.x(0), time_major)
-    aux = _steps(o, o.x(9), time_major) if o.has(9) else None
-    # Without auxiliary weights the auxiliary sequence is what the backward layer reads.
-    weighted = aux is not None and o.has(10)
-    forward = _simple(o, steps, 1, activation, (aux, 10) if aux is not None and weighted else None)
-    source = aux if aux is not None and not weighted else steps
-    extra = (list(reversed(aux)), 11) if aux is not None and weighted else None
-    backward = _simple(o, list(reversed(source)), 5, activation, extra)[::-1]
-    return _merged(o, forward, backward, time_major)
+    if not (o.has(9) and o.has(10)):
+        layers = [(_simple_step(o, first), [o.x(first + 1).shape[0]]) for first in (1, 5)]
+        return _both_ways(o, layers, 9, time_major)
+    steps, aux = _steps(o, o.x(0), time_major), _steps(o, o.x(9), time_major)
+    forward = _simple(o, steps, 1, activation, (aux, 10))
+    backward = _simple(o, steps[::-1], 5, activation, (aux[::-1], 11))[::-1]
+    return _merged(o, [o.b.pack(side, 0 if time_major else 1) for side in (forward, backward)])
 
 
-def _merged(o: Operator, forward: list[Tensor], backward: list[Tensor], time_major: bool) -> list[Tensor]:
+def _both_ways(o: Operator, layers: Sequence[tuple[_Step, list[int]]], aux: int, time_major: bool) -> list[Tensor]:
+    """A layer over the input, and one from the end over it, or over the auxiliary input where there is one."""
     axis = 0 if time_major else 1
-    sides = [o.b.pack(side, axis) for side in (forward, backward)]
+    (forward, widths), (backward, back_widths) = layers
+    behind = o.b.reverse(o.x(aux) if o.has(aux) else o.x(0), axis)
+    turned = o.b.reverse(_over_time(o, behind, time_major, backward, back_widths), axis)
+    return _merged(o, [_over_time(o, o.x(0), time_major, forward, widths), turned])
+
+
+def _merged(o: Operator, sides: list[Tensor]) -> list[Tensor]:
     return [o.b.concat(sides, 2)] if o.option("MergeOutputs", False) else sides
 
 
@@ -166,6 +175,7 @@ class _Places:
 
 
 _FORWARD = _Places(1, 5, 9, 12, 16, 20)
+_FORWARD_OF_TWO = _Places(1, 5, 9, 12, 16, None)
 _BACKWARD = _Places(18, 22, 26, 29, 33, None)
 
 
@@ -193,14 +203,20 @@ class _Lstm:
         cells = self.recurrent[1].shape[0]
         return [cells if self.projection is None else self.projection.shape[0], cells]
 
-    def run(self, steps: Sequence[Tensor], aux: Sequence[Tensor] | None = None) -> list[Tensor]:
+    def run(self, steps: Sequence[Tensor], aux: Sequence[Tensor]) -> list[Tensor]:
+        """The outputs of steps that read an auxiliary input too."""
         hidden: Tensor | None = None
         cell: Tensor | None = None
         outputs = []
         for number, x in enumerate(steps):
-            hidden, cell = self.step(x, hidden, cell, None if aux is None else aux[number])
+            hidden, cell = self.step(x, hidden, cell, aux[number])
             outputs.append(hidden)
         return outputs
+
+    def turn(self, x: Tensor, states: Sequence[Tensor | None]) -> tuple[Tensor, Sequence[Tensor]]:
+        """One step, as loops over time call it."""
+        hidden, cell = self.step(x, states[0], states[1], None)
+        return hidden, [hidden, cell]
 
     def step(self, x: Tensor, hidden: Tensor | None, cell: Tensor | None, aux: Tensor | None) -> tuple[Tensor, Tensor]:
         b, o = self.b, self.o
@@ -240,26 +256,20 @@ class _Lstm:
 def sequence_lstm(o: Operator) -> Tensor:
     """All steps of a sequence."""
     layer = _Lstm(o, _FORWARD)
-
-    def step(x: Tensor, states: Sequence[Tensor | None]) -> tuple[Tensor, Sequence[Tensor]]:
-        hidden, cell = layer.step(x, states[0], states[1], None)
-        return hidden, [hidden, cell]
-
-    return _over_time(o, o.x(0), bool(o.option("TimeMajor", False)), step, layer.widths)
+    return _over_time(o, o.x(0), bool(o.option("TimeMajor", False)), layer.turn, layer.widths)
 
 
 @operator("BIDIRECTIONAL_SEQUENCE_LSTM")
 def bidirectional_lstm(o: Operator) -> Sequence[Tensor]:
     """Forwards, and backwards over the same or an auxiliary sequence."""
     time_major = bool(o.option("TimeMajor", True))
-    steps = _steps(o, o.x(0), time_major)
-    aux = _steps(o, o.x(39), time_major) if o.has(39) else None
-    weighted = aux is not None and o.has(41)
-    forward = _Lstm(o, _Places(1, 5, 9, 12, 16, None), 40 if weighted else None).run(steps, aux if weighted else None)
-    source = aux if aux is not None and not weighted else steps
-    behind = list(reversed(aux)) if aux is not None and weighted else None
-    backward = _Lstm(o, _BACKWARD, 44 if weighted else None).run(list(reversed(source)), behind)[::-1]
-    return _merged(o, forward, backward, time_major)
+    if not (o.has(39) and o.has(41)):
+        layers = [_Lstm(o, places) for places in (_FORWARD_OF_TWO, _BACKWARD)]
+        return _both_ways(o, [(layer.turn, layer.widths) for layer in layers], 39, time_major)
+    steps, aux = _steps(o, o.x(0), time_major), _steps(o, o.x(39), time_major)
+    forward = _Lstm(o, _FORWARD_OF_TWO, 40).run(steps, aux)
+    backward = _Lstm(o, _BACKWARD, 44).run(steps[::-1], aux[::-1])[::-1]
+    return _merged(o, [o.b.pack(side, 0 if time_major else 1) for side in (forward, backward)])
 
 
 @operator("LSTM")
