@@ -361,6 +361,16 @@ def test_arguments_that_change_are_no_constants() -> None:
     assert bind_constants(twice.replace(functions={"f": changing}))[1] == 0
 
 
+def test_weights_of_loops_and_functions_go_by_their_names_in_the_file(gpu: Engine) -> None:
+    body = function("b", ("x",), ("r",), node("r", "Mul", "x", "b/two"), **{"b/two": np.float32(2)})
+    call = (node("x", "Placeholder", dtype=FLOAT), node("y", "PartitionedCall", "x", f=FunctionName("b")))
+    with runner(graph(*call, outputs={"y": "y"}).replace(functions={"b": body}), gpu) as model:
+        assert set(model._executor.weights) == {"b/two"}
+    with runner(ADD_N_TIMES, gpu) as model:
+        assert set(model._executor.weights) <= set(ADD_N_TIMES.constants)
+        assert value(model, feeds(2)).shape == (3,)
+
+
 def test_ops_that_only_rewrites_make_are_not_listed() -> None:
     assert LOOP not in supported_ops()
     assert {"While", "Enter", "Switch", "TensorListStack", "HashTableV2"} <= supported_ops()

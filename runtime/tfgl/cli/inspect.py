@@ -86,7 +86,6 @@ def _describe_graph(artifacts: ModelArtifacts) -> dict[str, Any]:
         )
     unsupported = {entry["op"] for entry in operations if not entry["supported"]}
     needed = graph.prune(list(graph.outputs)) if graph.outputs else graph
-    parts = [needed, *(function.graph for function in needed.functions.values())]
     return {
         "versions": {"producer": graph.versions.producer, "min_consumer": graph.versions.min_consumer},
         "signature": bool(graph.signature.inputs or graph.signature.outputs),
@@ -97,7 +96,7 @@ def _describe_graph(artifacts: ModelArtifacts) -> dict[str, Any]:
         "nodes": len(graph.nodes),
         "functions": len(graph.functions),
         "ops": operations,
-        "runs": not any(node.op in unsupported for part in parts for node in part.nodes.values()),
+        "runs": not any(node.op in unsupported for part in needed.parts for node in part.nodes.values()),
     }
 
 

@@ -13,6 +13,7 @@ from ..errors import InvalidArgumentError
 from ..ir.evaluate import captured_inputs, unfetched
 from ..ir.graph import Edge, Graph
 from ..ir.interpreter import Plan, plan_of
+from ..ir.loops import LOOP
 from ..ir.lowering import Value
 from ..ir.tables import Resources
 from ..tensor import Tensor
@@ -38,8 +39,10 @@ class PreparedGraph:
         self.function_plans: dict[str, Plan] = {}
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._take_weights(graph, "")
+        bodies = {node.attrs["body"] for part in graph.parts for node in part.nodes.values() if node.op == LOOP}
         for function in graph.functions.values():
-            self._take_weights(function.graph, f"{function.name}/")
+            # The nodes of a loop were the graph's own.
+            self._take_weights(function.graph, "" if function.name in bodies else f"{function.name}/")
 
     def _take_weights(self, graph: Graph, prefix: str) -> None:
         for name, array in graph.constants.items():
@@ -49,7 +52,7 @@ class PreparedGraph:
                 tensor.persistent = True
                 tensor.kept = True
             # Converters put the function's name before that of a constant.
-            self.weights[name if name.startswith(prefix) else prefix + name] = tensor
+            self.weights.setdefault(name if name.startswith(prefix) else prefix + name, tensor)
 
     def weight(self, graph: Graph, name: str) -> Tensor:
         """The tensor of a constant of ``graph``, which may be one of the functions' graphs."""
@@ -72,7 +75,7 @@ class PreparedGraph:
 
     def close(self) -> None:
         """Release the weights."""
-        for tensor in self.weights.values():
+        for tensor in self._weight_of.values():
             tensor.dispose()
 
 

@@ -220,11 +220,12 @@ def captured_inputs(graph: Graph, resources: Resources) -> dict[Edge, Table]:
     for key, info in graph.signature.inputs.items():
         if info.resource_id is not None:
             table = resources.by_id.get(info.resource_id)
-            if table is None:
+            if table is not None:
+                captured[info.edge] = table
+            elif graph.consumers.get(info.edge.node):
                 raise ModelFormatError(
                     f"input {key!r} is resource {info.resource_id}, which the model's initialiser does not make"
                 )
-            captured[info.edge] = table
     return captured
 
 

@@ -232,6 +232,15 @@ class Graph:
                     found[edge.node][node.name] = node
         return {name: tuple(nodes.values()) for name, nodes in found.items()}
 
+    @property
+    def parts(self) -> tuple[Graph, ...]:
+        """The graph itself and those of its functions.
+
+        >>> len(Graph({}).parts)
+        1
+        """
+        return self, *(function.graph for function in self.functions.values())
+
     @cached_property
     def placeholders(self) -> tuple[Node, ...]:
         """The nodes that have to be fed."""

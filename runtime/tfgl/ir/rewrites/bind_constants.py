@@ -37,8 +37,7 @@ def bind_constants(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph
     ({'a': array(2.)}, 1)
     """
     functions = dict(graph.functions)
-    parts = [graph, *(function.graph for function in functions.values())]
-    uses = Counter(name for part in parts for node in part.nodes.values() for name, _ in _called(node))
+    uses = Counter(name for part in graph.parts for node in part.nodes.values() for name, _ in _called(node))
     seen: set[str] = set()
     waiting = [graph]
     count = 0
