@@ -441,6 +441,15 @@ def test_conv_lstm(form: str, channels_first: bool) -> None:
 
 
 @both_forms
+def test_a_convolutional_cell(form: str) -> None:
+    x, weights = normal(2, 3, 4, 5, 2), [normal(3, 3, 2, 8), normal(3, 3, 2, 8), normal(8)]
+    config = {"filters": 2, "kernel_size": [3, 3], "padding": "same", "recurrent_activation": "sigmoid"}
+    whole = run_form(form, "ConvLSTM2D", {**config, "return_sequences": True}, x, weights=weights)
+    cell = {"class_name": "ConvLSTM2DCell", "config": {"name": "c", **config}}
+    close(run_form(form, "RNN", {"cell": cell, "return_sequences": True}, x, weights=weights), whole, 1e-6)
+
+
+@both_forms
 def test_conv_lstm_of_steps(form: str) -> None:
     from test_keras_layers import convolution
 

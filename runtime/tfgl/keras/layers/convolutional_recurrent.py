@@ -12,6 +12,7 @@ from ..recurrence import State, run_cell
 from ..registry import Weight, layer
 from .convolution import convolve
 from .pooling import padding_of
+from .recurrent import CELLS, single_step
 
 _WEIGHTS = (Weight("kernel"), Weight("recurrent_kernel"), Weight("bias", when="use_bias"))
 
@@ -102,3 +103,18 @@ def conv_lstm(c: Call) -> list[Tensor]:
     given = [_last(c, state, 1) for state in c.inputs[1:]]
     results = run_cell(c, ConvLSTMCell(c, count), _last(c, x, 2).masked(x.mask), given)
     return [_first(c, y, 2 if y.rank == count + 3 else 1).masked(y.mask) for y in results]
+
+
+def _cell_of_images(c: Call) -> ConvLSTMCell:
+    if c.channels_first:
+        raise c.unsupported("channels first in a cell are not supported", "ConvLSTM2D takes them, or put them last")
+    return ConvLSTMCell(c, 2)
+
+
+CELLS["ConvLSTM2DCell"] = _cell_of_images
+
+
+@layer("ConvLSTM2DCell", weights=_WEIGHTS, takes=None)
+def cell_alone(c: Call) -> list[Tensor]:
+    """A cell called as a layer: images and states, output and new states."""
+    return single_step(c)

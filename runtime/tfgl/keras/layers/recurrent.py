@@ -215,7 +215,8 @@ class StackedCells:
         return x, new
 
 
-_CELLS: dict[str, Any] = {
+# Cells by class name; other modules add theirs.
+CELLS: dict[str, Any] = {
     "SimpleRNN": SimpleCell,
     "SimpleRNNCell": SimpleCell,
     "LSTM": LSTMCell,
@@ -232,13 +233,13 @@ def cell_of(c: Call, node: LayerNode) -> Cell:
     """The cell that a layer is or has; its weights are constants below the layer's scope."""
     own = Call(c.context, node, c.inputs)
     class_name = node.row.class_name if node.row is not None else node.class_name
-    if class_name not in _CELLS:
+    if class_name not in CELLS:
         raise UnsupportedOpError(
             f"layer {node.path!r}: cells of class {node.class_name!r} are not supported; "
             "SimpleRNNCell, GRUCell, LSTMCell and StackedRNNCells are"
         )
     with c.b.scope(node.name if node is not c.node else class_name.lower().removesuffix("cell") + "_cell"):
-        cell: Cell = _CELLS[class_name](own)
+        cell: Cell = CELLS[class_name](own)
     return cell
 
 
@@ -273,16 +274,17 @@ def _cells_of_config(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any
 @layer("SimpleRNNCell", "LSTMCell", "GRUCell", weights=_WEIGHTS, takes=None)
 def cell_alone(c: Call) -> list[Tensor]:
     """A cell called as a layer: inputs and states, output and new states."""
-    return _single_step(c)
+    return single_step(c)
 
 
 @layer("StackedRNNCells", children=_cells_of_config, takes=None)
 def stacked_alone(c: Call) -> list[Tensor]:
     """Stacked cells called as a layer."""
-    return _single_step(c)
+    return single_step(c)
 
 
-def _single_step(c: Call) -> list[Tensor]:
+def single_step(c: Call) -> list[Tensor]:
+    """Output and new states of a cell that is called with inputs and states."""
     cell = cell_of(c, c.node)
     output, states = cell.step(cell.project(c.x), initial_states(c, cell, c.inputs[1:]))
     return [output, *states]
