@@ -408,29 +408,6 @@ def test_bilinear_upsampling_samples_at_pixel_centres() -> None:
     close(result, expected)
 
 
-def test_image_preprocessing() -> None:
-    x = normal(2, 6, 8, 3)
-    close(run_layer("CenterCrop", {"height": 3, "width": 4}, x), x[:, 1:4, 2:6])
-    close(
-        run_layer("Resizing", {"height": 12, "width": 16, "interpolation": "nearest"}, x), x.repeat(2, 1).repeat(2, 2)
-    )
-    crop = {"height": 6, "width": 6, "interpolation": "nearest", "crop_to_aspect_ratio": True}
-    close(run_layer("Resizing", crop, x), x[:, :, 1:7])
-    with pytest.raises(UnsupportedOpError, match=r"layer' \(Resizing\).*'lanczos3' is not supported"):
-        run_layer("Resizing", {"height": 3, "width": 3, "interpolation": "lanczos3"}, x)
-
-
-def test_category_encoding_and_discretization() -> None:
-    x = np.array([[0, 2, 2], [1, 0, 3]], np.int32)
-    hot = np.eye(4)[x]
-    close(run_layer("CategoryEncoding", {"num_tokens": 4, "output_mode": "multi_hot"}, x), hot.max(1))
-    close(run_layer("CategoryEncoding", {"num_tokens": 4, "output_mode": "count"}, x), hot.sum(1))
-    close(run_layer("CategoryEncoding", {"num_tokens": 4, "output_mode": "one_hot"}, x[:, :1]), hot[:, 0])
-    values = np.array([[-1.5, 0.0, 3.4, 0.5]])
-    bins = run_layer("Discretization", {"bin_boundaries": [0.0, 1.0, 2.0]}, values)
-    assert bins.tolist() == np.digitize(values, [0.0, 1.0, 2.0]).tolist()
-
-
 # Normalisation -----------------------------------------------------------------------------------------------------
 
 
@@ -589,15 +566,6 @@ def test_back_and_forth_between_formats_costs_one_transposition_each() -> None:
     assert [node.op for node in graph.nodes.values()].count("Transpose") == 2
 
 
-@pytest.mark.parametrize("mode", ["int", "one_hot", "multi_hot", "count"])
-def test_discretization_in_every_mode(mode: str) -> None:
-    x, bounds = normal(3, 4), [-1.0, 0.0, 0.5]
-    bins = np.digitize(x, bounds)
-    hot = np.eye(4)[bins]
-    expected = {"int": bins, "one_hot": hot, "multi_hot": hot.max(1), "count": hot.sum(1)}[mode]
-    close(run_layer("Discretization", {"bin_boundaries": bounds, "output_mode": mode}, x), expected)
-
-
 def test_a_layer_whose_kernel_was_normalised_is_as_it_is() -> None:
     x, kernel, bias = normal(2, 3), normal(3, 4), normal(4)
     inner = {"class_name": "Dense", "config": {"name": "d", "units": 4}}
@@ -610,32 +578,3 @@ def test_layer_normalization_that_only_scales() -> None:
     variance = x.var(-1, keepdims=True)
     result = run_layer("LayerNormalization", {"rms_scaling": True}, x, weights=[gamma])
     close(result, x / np.sqrt(variance + 1e-3) * gamma, 1e-5)
-
-
-LOOKUPS: dict[str, tuple[dict[str, Any], list[list[float]]]] = {
-    "int": ({}, [[1, 0, 3]]),
-    "no place for others": ({"num_oov_indices": 0}, [[0, -1, 2]]),
-    "a mask": ({"mask_token": 4}, [[2, 0, 4]]),
-    "three places for others": ({"num_oov_indices": 3}, [[3, 1, 5]]),
-    "multi_hot": ({"output_mode": "multi_hot"}, [[1, 1, 0, 1]]),
-    "count": ({"output_mode": "count", "max_tokens": 6, "pad_to_max_tokens": True}, [[1, 1, 0, 1, 0, 0]]),
-    "tf_idf": ({"output_mode": "tf_idf", "idf_weights": [1.0, 2.0, 6.0]}, [[3, 1, 0, 6]]),
-}
-
-
-@pytest.mark.parametrize("row", LOOKUPS)
-def test_places_in_a_vocabulary_of_integers(row: str) -> None:
-    config, expected = LOOKUPS[row]
-    result = run_layer("IntegerLookup", {"vocabulary": [3, 5, 7], **config}, np.array([[3, 4, 7]], np.int32))
-    assert result.tolist() == expected
-
-
-def test_a_vocabulary_the_other_way() -> None:
-    config = {"vocabulary": [3, 5, 7], "invert": True, "mask_token": 9}
-    result = run_layer("IntegerLookup", config, np.array([[0, 1, 2, 4, 5, -3]], np.int32))
-    assert result.tolist() == [[9, -1, 3, 7, -1, -1]]
-
-
-def test_a_vocabulary_that_is_not_in_the_file() -> None:
-    with pytest.raises(UnsupportedOpError, match=r"layer' \(IntegerLookup\): its configuration holds no vocabulary"):
-        run_layer("IntegerLookup", {"vocabulary": None}, np.array([[1]], np.int32))
