@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from tfgl.ir.graph import DataType
 from tfgl.keras.builder import Tensor
@@ -93,9 +90,8 @@ def unique(o: Operator) -> Sequence[Tensor]:
 @operator("BUCKETIZE")
 def bucketize(o: Operator) -> Tensor:
     """Which interval each value lies in."""
-    boundaries: Any = o._read("Boundaries", lambda options: options.BoundariesAsNumpy())
-    values = [float(value) for value in boundaries] if isinstance(boundaries, np.ndarray) else []
-    return o.result("Bucketize", [o.x(0)], boundaries=values)
+    boundaries = o.option_array("Boundaries")
+    return o.result("Bucketize", [o.x(0)], boundaries=[] if boundaries is None else [float(x) for x in boundaries])
 
 
 @operator("MATRIX_DIAG")

@@ -272,12 +272,17 @@ class Operator:
         """The option called ``name`` in the schema; ``default`` where the file has no options."""
         return default if self._options is None else self._read(name, lambda options: getattr(options, name)())
 
-    def option_list(self, name: str) -> list[int] | None:
+    def option_array(self, name: str) -> Array | None:
         """A vector among the options, None where there is none."""
         if self._options is None:
             return None
         values = self._read(name, lambda options: getattr(options, f"{name}AsNumpy")())
-        return [int(value) for value in values] if isinstance(values, np.ndarray) else None
+        return values if isinstance(values, np.ndarray) else None
+
+    def option_list(self, name: str) -> list[int] | None:
+        """The integers of a vector among the options, None where there is none."""
+        values = self.option_array(name)
+        return None if values is None else [int(value) for value in values]
 
     def option_text(self, name: str) -> str:
         """A string among the options."""
