@@ -20,6 +20,9 @@ from tfgl.gl.device import open_device
 settings.register_profile("tfgl", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("tfgl")
 
+# Scripts that make golden files need TensorFlow, Keras or Node, and hold no tests.
+collect_ignore_glob = ["**/make_*.py", "make_*.py"]
+
 _cache: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 
 
