@@ -37,4 +37,4 @@ def where(call: Call) -> Value:
     x = call.data(0)
     if x.dtype == object:
         raise InvalidArgumentError("Where takes numbers or bools, got strings")
-    return call.constant(np.argwhere(x).astype(np.int32).reshape(-1, x.ndim))
+    return call.constant(np.argwhere(x).astype(np.int32))

@@ -24,8 +24,8 @@ def sparse_column(indices: Array, values: Array, rows: int) -> Column:
     >>> sparse_column(np.array([[0, 0], [2, 1]]), np.array([7, 8]), 3)
     [[7], [], [8]]
     """
-    if indices.ndim != 2 or values.shape != indices.shape[:1]:
-        raise InvalidArgumentError(f"indices {list(indices.shape)} and values {list(values.shape)} do not fit")
+    if indices.ndim != 2 or indices.dtype.kind != "i" or values.shape != indices.shape[:1]:
+        raise InvalidArgumentError(f"integer indices {list(indices.shape)} and values {list(values.shape)} do not fit")
     check_count(rows, "rows")
     column: Column = [[] for _ in range(rows)]
     for row, value in zip(indices[:, 0].tolist(), values.tolist(), strict=True):

@@ -119,6 +119,7 @@ def unsorted_segment_sum(x: Array, segment_ids: Array, *, num_segments: int) -> 
     x = numbers(x)[0]
     ids = cast_to(segment_ids, "int32").reshape(-1)
     kept = (ids >= 0) & (ids < num_segments)
+    check_count(num_segments * math.prod(inner), "elements of segments")
     out = np.zeros((num_segments, *inner), x.dtype)
     np.add.at(out, ids[kept], x.reshape(len(ids), *inner)[kept])
     return out

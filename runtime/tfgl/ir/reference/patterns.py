@@ -18,8 +18,10 @@ def compiled(pattern: bytes) -> Any:
     >>> compiled(b"a+").search(b"caat").span()
     (1, 3)
     """
-    import re2
-
+    try:
+        import re2
+    except ImportError:
+        raise InvalidArgumentError("regular expressions need the package google-re2: pip install google-re2") from None
     options = re2.Options()
     options.log_errors = False
     try:

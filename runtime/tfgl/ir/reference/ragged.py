@@ -175,6 +175,7 @@ def _columns(kind: str, partition: Array) -> tuple[Array, Array]:
         lengths = np.diff(partition)
         if partition.size and (partition[0] != 0 or (lengths < 0).any()):
             raise InvalidArgumentError("row splits must begin with 0 and rise")
+        check_count(int(lengths.sum()), "ragged values")
         return np.repeat(np.arange(len(lengths)), lengths), _runs(np.zeros(len(lengths), np.int64), lengths)
     if kind == "VALUE_ROWIDS":
         if (partition < 0).any():
@@ -257,6 +258,7 @@ def ragged_to_sparse(nested_splits: Sequence[Array], values: Array) -> list[Arra
     extents = [len(places)]
     for split in splits:
         lengths = np.diff(split)
+        check_count(int(lengths.sum()) * (places.shape[1] + 1), "indices")
         columns = _runs(np.zeros(len(lengths), np.int64), lengths)
         places = np.concatenate([np.repeat(places[: len(lengths)], lengths, axis=0), columns[:, None]], axis=1)
         extents.append(int(lengths.max(initial=0)))

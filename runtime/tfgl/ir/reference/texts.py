@@ -104,6 +104,8 @@ def substring(x: Array, position: Array, size: Array, unit: bytes = b"BYTE") -> 
     """
     if position.shape != size.shape:
         raise InvalidArgumentError(f"pos and len should have the same shape, got {position.shape} and {size.shape}")
+    if position.dtype.kind != "i" or size.dtype.kind != "i":
+        raise InvalidArgumentError(f"pos and len must be integers, got {position.dtype} and {size.dtype}")
     shape = broadcast_shapes(x.shape, position.shape)
     check_count(math.prod(shape), "strings")
     return strings(_parts(x, position, size, shape, _is_byte(unit)), shape)
@@ -259,13 +261,15 @@ def segment_join(x: Array, segment_ids: Array, count: int, separator: bytes = b"
     size = math.prod(inner)
     check_count(count * max(size, 1), "strings")
     ids = segment_ids.reshape(-1).tolist()
-    parts: list[list[bytes]] = [[] for _ in range(count * size)]
+    if segment_ids.dtype.kind != "i":
+        raise InvalidArgumentError(f"segment_ids must be integers, got {segment_ids.dtype}")
+    parts: dict[int, list[bytes]] = {}
     for at, text in enumerate(texts_of(x)):
         segment = ids[at // size]
         if not 0 <= segment < count:
             raise InvalidArgumentError(f"segment id {segment} is not in [0, {count})")
-        parts[segment * size + at % size].append(text)
-    return strings((separator.join(part) for part in parts), (count, *inner))
+        parts.setdefault(segment * size + at % size, []).append(text)
+    return strings((separator.join(parts.get(place, ())) for place in range(count * size)), (count, *inner))
 
 
 def to_base64(x: Array, pad: bool = False) -> Array:
