@@ -9,6 +9,7 @@ import numpy as np
 
 from ...dtypes import check_dtype
 from ...errors import InvalidArgumentError
+from ..cost import check_count
 from ..shapes import (
     gather,
     gather_nd_shape,
