@@ -122,6 +122,23 @@ def test_patches_of_unknown_size_with_padding_have_no_rewrite() -> None:
         run("ExtractImagePatches", [numbers(1, 4, 4, 1)], **windows, padding=b"SAME")
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_new_axes_of_one_hot(axis: int) -> None:
+    indices = np.int32([[0, 2, 5], [1, -1, 3]])
+    expected = np.moveaxis(np.where(indices[..., None] == np.arange(4), 2.0, -1.0), -1, axis)
+    got = run(
+        "OneHot", [indices], {1: np.int32(4), 2: np.float32(2), 3: np.float32(-1)}, T=FLOAT, TI=INT, axis=axis
+    )  # fmt: skip
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_a_vector_selects_rows() -> None:
+    chosen = np.array([True, False, True])
+    x, y = numbers(3, 3), -numbers(3, 3)
+    got = run("Select", [chosen, x, y], T=FLOAT)
+    np.testing.assert_array_equal(got, np.where(chosen[:, None], x, y))
+
+
 def test_targets_among_the_largest() -> None:
     predictions = np.float32([[1, 5, 3], [2, 2, 2], [9, 1, np.inf], [0, np.nan, 1], [4, 3, 2]])
     targets = np.int32([2, 1, 0, 2, 7])

@@ -141,3 +141,30 @@ def complex_parts(place: Place) -> Edge | None:
         for part in ("Real", "Imag")
     ]
     return place.op("Complex", *parts, dtype=real, Tout=whole)
+
+
+@rewrite("OneHot")
+def one_hot(place: Place) -> Edge | Unfit | None:
+    """TensorFlow.js always makes the new axis the last; another is put where it belongs behind."""
+    axis = int(place.attr("axis", -1))
+    known = place.known_shape(0)
+    if axis == -1 or (known is not None and axis == len(known)):
+        return None
+    if known is None:
+        return Unfit("indices of known rank, or the last axis")
+    attrs = {"TI": place.attr("TI", INT32), "axis": -1}
+    last = place.op("OneHot", *place.inputs, **attrs)
+    order = [*range(axis), len(known), *range(axis, len(known))]
+    return place.op("Transpose", last, place.integers(*order), Tperm=INT32)
+
+
+@rewrite("Select")
+def select_rows(place: Place) -> Edge | None:
+    """A vector that chooses among rows gets the rank of the values; TensorFlow.js lays it along their last axis."""
+    condition, values = place.known_shape(0), place.known_shape(1)
+    if condition is None or values is None or len(condition) != 1 or len(values) < 2:
+        return None
+    spread = place.op(
+        "Reshape", place.inputs[0], place.integers(-1, *[1] * (len(values) - 1)), dtype=BOOL, Tshape=INT32
+    )
+    return place.op("SelectV2", spread, *place.inputs[1:])
