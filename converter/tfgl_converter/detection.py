@@ -34,7 +34,7 @@ def detect_format(text: str) -> tuple[str | None, str]:
         path = path.parent
     try:
         found = _in_folder(path) if path.is_dir() else _of_file(path) if path.is_file() else None
-    except (TfglError, OSError):
+    except (TfglError, OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         found = None  # a damaged model says what it lacks when it is converted
     return found if found in INPUT_FORMATS else None, str(path)
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from tfgl.ir.evaluate import evaluate
 from tfgl.ir.graph import DataType, Edge, Node, Signature, TensorInfo
+from tfgl.ir.lazy_array import Array
 from tfgl.keras.builder import Tensor
 
-from .lazy_array import Array
 from .source_model import Table
 from .tflite_ops.operator import Operator, TFLiteBuilder
 from .tflite_tensors import TENSOR_TYPES

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tfgl.errors import ModelFormatError
+from tfgl.ir.lazy_array import Array
 
-from .lazy_array import Array
 from .tflite_file import TFLiteFile
 
 

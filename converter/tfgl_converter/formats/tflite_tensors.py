@@ -11,8 +11,8 @@ import ml_dtypes
 import numpy as np
 
 from tfgl.errors import ModelFormatError
+from tfgl.ir.lazy_array import Array, LazyArray
 
-from .lazy_array import Array, LazyArray
 from .tflite_file import TFLiteFile, text_of
 from .tflite_sparsity import densified
 

@@ -115,6 +115,7 @@ def _check_all_used(model: KerasModel, built: KerasGraph) -> None:
 def describe_unread(artifacts: ModelArtifacts) -> LayersDescription:
     """The parts of a model whose weights were not read: their manifest tells the shapes.
 
+    >>> from tfgl.io import WeightSpec
     >>> dense = {"class_name": "Dense", "config": {"name": "d", "use_bias": False, "batch_input_shape": [None, 2]}}
     >>> topology = {"class_name": "Sequential", "config": {"name": "s", "layers": [dense]}}
     >>> artifacts = ModelArtifacts("layers-model", topology, [WeightSpec("d/kernel", (2, 3), "float32")])

@@ -109,8 +109,9 @@ def layers_of(built: KerasGraph, weights: Sequence[LayerWeight]) -> list[Layer]:
 def weights_of(model: KerasModel) -> list[LayerWeight]:
     """All weights of a model, the trainable ones first, as TensorFlow.js lists them; each group in the file's order.
 
-    >>> from ..io.lazy_array import LazyArray
-    >>> from ..keras.files.model import KerasWeight
+    >>> import numpy as np
+    >>> from tfgl.ir.lazy_array import LazyArray
+    >>> from tfgl.keras.files.model import KerasWeight
     >>> value = LazyArray((2,), np.dtype("float32"), lambda: np.ones(2, np.float32), "here")
     >>> [weight.shape for weight in weights_of(KerasModel(None, {"d": [KerasWeight("d/b", value, ("d",), "b")]}, "f"))]
     [(2,)]

@@ -11,9 +11,9 @@ import numpy as np
 
 from tfgl.errors import ModelFormatError, UnsupportedOpError
 from tfgl.ir.graph import AttrValue, DataType, Edge, Function, Node
+from tfgl.ir.lazy_array import Array, LazyArray
 from tfgl.keras.builder import Builder, Tensor
 
-from ..lazy_array import Array, LazyArray
 from ..tflite_tensors import TensorSpec
 
 if TYPE_CHECKING:
