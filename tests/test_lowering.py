@@ -258,6 +258,12 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
         {"fused_ops": [b"BiasAdd", b"Add", b"Relu"]},
         np.maximum(X[0, 0] @ X[0, 0].T + np.arange(6.0) + 1, 0),
     ),
+    (
+        "_FusedMatMul",
+        (X[0, 0], X[0, 0].T),
+        {"fused_ops": [b"_FusedHardSwish"]},
+        (lambda z: z * np.clip(z + 3, 0, 6) / 6)(X[0, 0] @ X[0, 0].T),
+    ),
 ]
 
 

@@ -232,7 +232,7 @@ def test_projective_transforms_without_a_fill_value() -> None:
     np.testing.assert_array_equal(got[:, :, 3], 0)
 
 
-@pytest.mark.parametrize("step", ["Tanh", "GeluExact", "GeluApproximate", "LeakyRelu", "Relu"])
+@pytest.mark.parametrize("step", ["Tanh", "GeluExact", "GeluApproximate", "LeakyRelu", "Relu", "_FusedHardSwish"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_fused_products_that_the_optimiser_left(step: str, bias: bool) -> None:
     weights, offset = numbers(4, 5), numbers(5, seed=1)
@@ -244,6 +244,7 @@ def test_fused_products_that_the_optimiser_left(step: str, bias: bool) -> None:
     expected = {
         "Tanh": np.tanh(z), "Relu": np.maximum(z, 0), "LeakyRelu": np.where(z < 0, 0.3 * z, z),
         "GeluExact": z * special.ndtr(z),
+        "_FusedHardSwish": z * np.clip(z + 3, 0, 6) / 6,
         "GeluApproximate": 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
     }[step]  # fmt: skip
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)

@@ -46,6 +46,9 @@ def fused(place: Place) -> Edge | Unfit | None:
             found = place.op("AddV2" if step == "Add" else step, found, rest.pop(0))
         elif step in ("GeluExact", "GeluApproximate"):
             found = _gelu(place, found, exact=step == "GeluExact")
+        elif step == "_FusedHardSwish":
+            gate = place.op("Relu6", place.op("AddV2", found, place.constant(3)))
+            found = place.op("Mul", found, place.op("Mul", gate, place.constant(1 / 6)))
         else:
             return Unfit(f"another fused op than {step}")
     return found

@@ -85,7 +85,9 @@ def _apply(call: Call, step: str, x: Value, take: Callable[[], Value], channels_
         return unary(call, step, x)
     if step in ("GeluExact", "GeluApproximate"):
         return _gelu(call, x, exact=step == "GeluExact")
-    others = ("BiasAdd", "Add", "FusedBatchNorm", "Tanh", "GeluExact", "GeluApproximate")
+    if step == "_FusedHardSwish":
+        return _hard_swish(call, x)
+    others = ("BiasAdd", "Add", "FusedBatchNorm", "Tanh", "GeluExact", "GeluApproximate", "_FusedHardSwish")
     known = ", ".join((*others, *ACTIVATIONS))
     raise ModelFormatError(f"{call.node}: unknown fused op {step!r}; known are {known}")
 
@@ -118,3 +120,9 @@ def _gelu(call: Call, x: Value, *, exact: bool) -> Value:
         inner = unary(call, "Tanh", binary(call, "Multiply", sum_, scalar_like(call, 0.7978845608028654, x)))
     half = binary(call, "Multiply", x, scalar_like(call, 0.5, x))
     return binary(call, "Multiply", half, binary(call, "Add", inner, scalar_like(call, 1, x)))
+
+
+def _hard_swish(call: Call, x: Value) -> Value:
+    # x relu6(x + 3) / 6, as oneDNN's remapper names it.
+    gate = unary(call, "Relu6", binary(call, "Add", x, scalar_like(call, 3, x)))
+    return binary(call, "Multiply", x, binary(call, "Multiply", gate, scalar_like(call, 1 / 6, x)))
