@@ -17,6 +17,9 @@ Array = np.ndarray[Any, Any]
 RANDOM = np.random.default_rng(7)
 
 
+_DTYPES = {"i": "int32", "O": "string"}
+
+
 def normal(*shape: int) -> Array:
     return RANDOM.standard_normal(shape)
 
@@ -60,9 +63,7 @@ def layer_graph(
     """
     names = [f"x{i}" for i in range(len(inputs))]
     layers: list[Mapping[str, Any]] = [
-        input_entry(
-            name, x.shape[1:] if space is None or name != "x0" else space, "int32" if x.dtype.kind == "i" else "float32"
-        )
+        input_entry(name, x.shape[1:] if space is None or name != "x0" else space, _DTYPES.get(x.dtype.kind, "float32"))
         for name, x in zip(names, inputs, strict=True)
     ]
     read = list(names)

@@ -70,3 +70,43 @@ def test_a_vocabulary_the_other_way() -> None:
 def test_a_vocabulary_that_is_not_in_the_file() -> None:
     with pytest.raises(UnsupportedOpError, match=r"layer' \(IntegerLookup\): its configuration holds no vocabulary"):
         run_layer("IntegerLookup", {"vocabulary": None}, np.array([[1]], np.int32))
+
+
+WORDS = np.array([[b"a", b"bb", b"zz"], [b"ccc", b"", b"e2"]], object)
+# What tf_keras 2.19 and Keras 3.15 return for these words.
+TEXTS: dict[str, tuple[str, dict[str, Any], list[list[float]]]] = {
+    "int": ("StringLookup", {"vocabulary": ["a", "bb", "ccc"]}, [[1, 2, 0], [3, 0, 0]]),
+    "others by their hashes": (
+        "StringLookup", {"vocabulary": ["a", "bb"], "num_oov_indices": 3, "mask_token": ""}, [[4, 5, 2], [1, 0, 2]],
+    ),
+    "multi_hot": ("StringLookup", {"vocabulary": ["a", "bb"], "output_mode": "multi_hot"}, [[1, 1, 1], [1, 0, 0]]),
+    "count": (
+        "StringLookup", {"vocabulary": ["a", "bb"], "output_mode": "count", "num_oov_indices": 2},
+        [[1, 0, 1, 1], [0, 3, 0, 0]],
+    ),
+    "bins": ("Hashing", {"num_bins": 7}, [[5, 1, 1], [3, 6, 0]]),
+    "bins behind a mask": ("Hashing", {"num_bins": 5, "mask_value": ""}, [[4, 3, 3], [2, 0, 4]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TEXTS)
+def test_places_and_bins_of_strings(row: str) -> None:
+    class_name, config, expected = TEXTS[row]
+    assert run_layer(class_name, config, WORDS).tolist() == expected
+
+
+def test_bins_of_numbers_and_strings_of_places() -> None:
+    numbers = np.array([[3, -5, 100000]], np.int32)
+    assert run_layer("Hashing", {"num_bins": 9}, numbers).tolist() == [[3, 0, 4]]
+    one_hot = run_layer("Hashing", {"num_bins": 4, "output_mode": "one_hot"}, WORDS[:, :1])
+    assert one_hot.tolist() == [[0, 0, 0, 1], [0, 1, 0, 0]]
+    config = {"vocabulary": ["a", "bb"], "invert": True}
+    found = run_layer("StringLookup", config, np.array([[0, 1, 2], [3, -2, 1]], np.int32))
+    assert found.tolist() == [[b"[UNK]", b"a", b"bb"], [b"[UNK]", b"[UNK]", b"a"]]
+
+
+def test_hashes_that_cannot_be_taken() -> None:
+    with pytest.raises(UnsupportedOpError, match="salt"):
+        run_layer("Hashing", {"num_bins": 4, "salt": 3}, WORDS)
+    with pytest.raises(UnsupportedOpError, match="looks up strings"):
+        run_layer("StringLookup", {"vocabulary": ["a"]}, np.array([[1]], np.int32))

@@ -157,9 +157,10 @@ class Builder:
 
     def constant(self, value: Any, dtype: str | None = None, *, name: str | None = None) -> Tensor:
         """A constant; small ones without a name are shared."""
-        array = np.asarray(value, None if dtype is None else np.dtype(dtype))
-        kind = str(array.dtype)
-        key = (kind, tuple(array.shape), array.tobytes()) if name is None and array.size <= _SHARED_ELEMENTS else None
+        array = np.asarray(value, None if dtype is None else np.dtype(object if dtype == "string" else dtype))
+        # Arrays of objects have their strings elsewhere, so that their bytes do not tell them apart.
+        small = name is None and array.size <= _SHARED_ELEMENTS and array.dtype != object
+        key = (str(array.dtype), tuple(array.shape), array.tobytes()) if small else None
         if key is not None and key in self._shared:
             return self._shared[key]
         result = self.held(array, name=name or "Const")
@@ -169,7 +170,7 @@ class Builder:
 
     def held(self, value: Any, *, name: str) -> Tensor:
         """A constant of something that has shape and dtype and gives its values to np.asarray."""
-        label, kind = self.unique(name), str(value.dtype)
+        label, kind = self.unique(name), "string" if value.dtype == object else str(value.dtype)
         self.values[label] = value
         return self._put(Node(label, "Const", (), (), {"dtype": DataType(kind)}), [value.shape], [kind])[0]
 
