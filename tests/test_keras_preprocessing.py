@@ -110,3 +110,41 @@ def test_hashes_that_cannot_be_taken() -> None:
         run_layer("Hashing", {"num_bins": 4, "salt": 3}, WORDS)
     with pytest.raises(UnsupportedOpError, match="looks up strings"):
         run_layer("StringLookup", {"vocabulary": ["a"]}, np.array([[1]], np.int32))
+
+
+SENTENCES = np.array([[b"The cat, the DOG!"], [b"  a   dog.. runs\tfar away "], [b""]], object)
+# What tf_keras 2.19 and Keras 3.15 return for these sentences and the vocabulary the, dog, cat, runs.
+VECTORS: dict[str, tuple[dict[str, Any], list[list[float]]]] = {
+    "int": ({}, [[2, 4, 2, 3, 0], [1, 3, 5, 1, 1], [0, 0, 0, 0, 0]]),
+    "cut": ({"output_sequence_length": 3}, [[2, 4, 2], [1, 3, 5], [0, 0, 0]]),
+    "filled up": (
+        {"output_sequence_length": 9, "standardize": "lower"},
+        [[2, 1, 2, 1, 0, 0, 0, 0, 0], [1, 1, 5, 1, 1, 0, 0, 0, 0], [0] * 9],
+    ),
+    "multi_hot": ({"output_mode": "multi_hot"}, [[0, 1, 1, 1, 0], [1, 0, 1, 0, 1], [0] * 5]),
+    "count": (
+        {"output_mode": "count", "max_tokens": 8, "pad_to_max_tokens": True},
+        [[0, 2, 1, 1, 0, 0, 0, 0], [3, 0, 1, 0, 1, 0, 0, 0], [0] * 8],
+    ),
+    "tf_idf": (
+        {"output_mode": "tf_idf", "idf_weights": [0.5, 1.0, 2.0, 0.25]},
+        [[0, 1, 1, 2, 0], [2.8125, 0, 1, 0, 0.25], [0] * 5],
+    ),
+}
+
+
+@pytest.mark.parametrize("row", VECTORS)
+def test_texts_as_vectors(row: str) -> None:
+    config, expected = VECTORS[row]
+    standard = {"standardize": "lower_and_strip_punctuation", "split": "whitespace"}
+    given = {"vocabulary": ["the", "dog", "cat", "runs"], **standard, **config}
+    assert run_layer("TextVectorization", given, SENTENCES).tolist() == expected
+
+
+def test_texts_that_are_not_split() -> None:
+    config = {"vocabulary": ["dog", "cat"], "standardize": "strip_punctuation", "split": None}
+    words = np.array([[b"dog!"], [b"cat"], [b"x"]], object)
+    assert run_layer("TextVectorization", config, words).tolist() == [[2], [3], [1]]
+    for refused in ({"ngrams": 2}, {"ragged": True}, {"split": "character"}):
+        with pytest.raises(UnsupportedOpError, match="not supported"):
+            run_layer("TextVectorization", {"vocabulary": ["a"], "standardize": None, **refused}, words)

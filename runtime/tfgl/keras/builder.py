@@ -136,6 +136,10 @@ class Builder:
         self.tensors |= {tensor.edge: tensor for tensor in made}
         return made
 
+    def put(self, node: Node, outputs: Sequence[tuple[Sequence[int], str]]) -> list[Tensor]:
+        """A node whose outputs have these shapes and dtypes."""
+        return self._put(node, [shape for shape, _ in outputs], [dtype for _, dtype in outputs])
+
     def put_loop(self, node: Node, like: Sequence[Tensor]) -> list[Tensor]:
         """A node of any dtypes whose outputs have the shapes and dtypes of ``like``."""
         return self._put(node, [x.shape for x in like], [x.dtype for x in like])

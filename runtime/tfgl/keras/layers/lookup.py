@@ -14,7 +14,7 @@ from .preprocessing import encoded
 Array = np.ndarray[Any, Any]
 
 
-def _vocabulary(c: Call) -> Array:
+def vocabulary_of(c: Call) -> Array:
     """The tokens of the vocabulary, without those that stand for a mask and for what is not known."""
     given = c.get("vocabulary")
     if isinstance(given, dict):
@@ -24,7 +24,7 @@ def _vocabulary(c: Call) -> Array:
             "its configuration holds no vocabulary",
             "give it one (vocabulary=[...]) and save it again, or convert a SavedModel, which holds its tables",
         )
-    if c.x.dtype == "string" or c.node.class_name == "StringLookup":
+    if c.x.dtype == "string" or c.node.class_name in ("StringLookup", "TextVectorization"):
         if not all(isinstance(token, str) for token in given):
             raise c.wrong("vocabulary", "a list of strings", given)
         return _strings(*given)
@@ -44,7 +44,7 @@ def _strings(*tokens: str) -> Array:
 def lookup(c: Call) -> Tensor:
     """The place of each token in the vocabulary, behind one for the mask and those of unknown tokens; or the reverse,
     with ``invert``; or that place encoded. Strings that are unknown go by their hashes, numbers by their rests."""
-    b, vocabulary = c.b, _vocabulary(c)
+    b, vocabulary = c.b, vocabulary_of(c)
     text = vocabulary.dtype == object
     mode, unknown, mask = c.text("output_mode", "int"), c.integer("num_oov_indices", 1), c.get("mask_token")
     first = int(mask is not None and mode == "int")
@@ -55,6 +55,16 @@ def lookup(c: Call) -> Tensor:
     if text and c.x.dtype != "string":
         raise c.unsupported(f"it looks up strings, and its input is {c.x.dtype}", "give it strings")
     x = c.x if text else b.cast(c.x, "int32")
+    found = places_in(c, x, vocabulary, first, unknown)
+    if mask is not None:
+        token = b.constant(str(mask).encode(), "string") if text else b.constant(int(mask), "int32")
+        found = b.select(b.binary("Equal", x, token), b.constant(0, "int32"), found)
+    return found if mode == "int" else encoded_places(c, found, vocabulary, unknown, mode)
+
+
+def places_in(c: Call, x: Tensor, vocabulary: Array, first: int, unknown: int) -> Tensor:
+    """The place of each token, behind ``first`` and those of the unknown ones; -1 for these where they have none."""
+    b, text = c.b, vocabulary.dtype == object
     places = np.arange(vocabulary.size, dtype=np.int32) + first + unknown
     c.bounded(vocabulary.size, "the vocabulary")
     same = b.binary("Equal", b.expand(x, -1), c.constant("vocabulary", vocabulary))
@@ -65,23 +75,22 @@ def lookup(c: Call) -> Tensor:
             raise c.unsupported("unknown numbers by their hashes are not supported", "oov_method floormod is")
         rest = hashed(b, x, unknown) if text else b.binary("FloorMod", x, unknown)
         other = b.add_(rest, first)
-    found = b.select(b.reduce("Any", same, [-1]), place, other)
-    if mask is not None:
-        token = b.constant(str(mask).encode(), "string") if text else b.constant(int(mask), "int32")
-        found = b.select(b.binary("Equal", x, token), b.constant(0, "int32"), found)
-    if mode == "int":
-        return found
+    return b.select(b.reduce("Any", same, [-1]), place, other)
+
+
+def encoded_places(c: Call, found: Tensor, vocabulary: Array, unknown: int, mode: str) -> Tensor:
+    """Places one_hot, multi_hot, counted, or counted and weighed (tf_idf)."""
     padded = c.get("max_tokens") if c.flag("pad_to_max_tokens") else None
     depth = int(padded) if padded is not None else vocabulary.size + unknown
     if mode != "tf_idf":
         result = encoded(c, found, depth, mode)
-        return b.cast(result, "int32") if c.keras3 else result
+        return c.b.cast(result, "int32") if c.keras3 else result
     weights = np.asarray(c.get("idf_weights", []), np.float32)
     if weights.shape != vocabulary.shape:
         raise c.wrong("idf_weights", f"{vocabulary.size} numbers", c.get("idf_weights"))
     # What is not known weighs as much as the others do on average.
     factors = np.concatenate([np.full(unknown, weights.mean()), weights, np.zeros(depth - unknown - weights.size)])
-    return b.mul(encoded(c, found, depth, "count"), c.constant("idf_weights", factors.astype(np.float32)))
+    return c.b.mul(encoded(c, found, depth, "count"), c.constant("idf_weights", factors.astype(np.float32)))
 
 
 def _inverted(c: Call, x: Tensor, vocabulary: Array, first: int, unknown: int) -> Tensor:
