@@ -99,13 +99,18 @@ def read_layers(artifacts: ModelArtifacts, *, strict: bool = True) -> tuple[Kera
     return built, description
 
 
+# Their variables say again what their configuration does (idf_weights).
+_CONFIGURED = frozenset({"IntegerLookup", "StringLookup", "TextVectorization"})
+
+
 def _check_all_used(model: KerasModel, built: KerasGraph) -> None:
     nodes = [built.root]
     for node in nodes:
         nodes += node.children.values()
     used = {id(value) for node in nodes for value in node.values.values()}
+    configured = {node.name for node in nodes if node.class_name in _CONFIGURED}
     for weight in model.all_weights():
-        if id(weight.value) not in used:
+        if id(weight.value) not in used and weight.layer[-1] not in configured:
             raise ModelFormatError(
                 f"{model.source}: weight {weight.name!r} is none that layer {'/'.join(weight.layer)!r} has by its "
                 "configuration; load with strict=False to leave it out"
