@@ -294,3 +294,34 @@ def test_a_configuration_in_shape_stays_as_it_is() -> None:
         {"args": [["inner_in", 0, 0], 0], "kwargs": {}}
     ]
     assert normalized(copy.deepcopy(once), "here") == once
+
+
+def test_vocabularies_that_layers_learned(tmp_path: Path) -> None:
+    """The entries as Keras 3.15 and tf_keras 2.19 write them after ``adapt``."""
+
+    def entry(kind: str, name: str, **config: Any) -> dict[str, Any]:
+        return {"class_name": kind, "config": {"name": name, "vocabulary": None, **config}, "name": name}
+
+    layers = [
+        entry("InputLayer", "x", batch_input_shape=[None, 1], dtype="string"), entry("TextVectorization", "t"),
+        entry("StringLookup", "s", num_oov_indices=2, mask_token=""), entry("StringLookup", "given", vocabulary=["z"]),
+        entry("IntegerLookup", "i", output_mode="multi_hot", mask_token=0),
+    ]  # fmt: skip
+    nested = {"class_name": "Sequential", "config": {"name": "inner", "layers": layers}, "name": "inner"}
+    assets = {
+        "text_vectorization": b"\n[UNK]\nthe\ndog", "string_lookup": b"\n[UNK]\n[UNK]\na\nb c",
+        "string_lookup_1": b"[UNK]\nother", "integer_lookup": b"-1\n5\n3",
+    }  # fmt: skip
+    path = keras_zip(tmp_path / "m.keras", sequential(nested), {})
+    with zipfile.ZipFile(path, "a") as archive:
+        for group, data in assets.items():
+            archive.writestr(f"assets/layers/sequential/layers/{group}/vocabulary.txt", data)
+    model = read_keras_v3(path)
+    assert model.config is not None
+    read = {one["config"]["name"]: one["config"] for one in model.config["config"]["layers"][0]["config"]["layers"]}
+    found = {name: read[name]["vocabulary"] for name in ("t", "s", "given", "i")}
+    assert found == {"t": ["the", "dog"], "s": ["a", "b c"], "given": ["z"], "i": [5, 3]}
+    broken = keras_zip(tmp_path / "broken.keras", sequential(entry("IntegerLookup", "i")), {})
+    with zipfile.ZipFile(broken, "a") as archive:
+        archive.writestr("assets/layers/integer_lookup/vocabulary.txt", b"-1\nfive")
+    refused(read_keras_v3, broken, "vocabulary.txt", "no list of tokens")

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from tfgl.errors import ModelFormatError
+from tfgl.keras.configuration import reading_configuration
 from tfgl.keras.files.assignment import assign_by_path
 from tfgl.keras.files.model import Config, KerasModel, KerasWeight
 from tfgl.keras.files.normalization import normalized, parse_config
 
 from .hdf5_file import Hdf5File
 from .keras_hdf5 import METADATA, group_names
+from .keras_vocabularies import fill_in_vocabularies
 
 _MAX_JSON_BYTES = 256 << 20
 _MAX_WEIGHT_BYTES = 64 << 30
@@ -44,11 +46,15 @@ def read_keras_v3(path: str | os.PathLike[str]) -> KerasModel:
         entries = _entries(archive, where)
         config_json = parse_config(_text(archive, entries, "config.json", where), f"{where}, config.json")
         metadata = parse_config(_text(archive, entries, "metadata.json", where), f"{where}, metadata.json")
+        config = normalized(config_json, f"{where}, config.json")
+        with reading_configuration(where):
+            fill_in_vocabularies(
+                config, lambda name: _text(archive, entries, name, where) if name in entries else None
+            )
         weights = _weights_stream(archive, entries, where)
     user_metadata = metadata.get(METADATA)
     version = metadata.get("keras_version")
     version = version if isinstance(version, str) else None
-    config = normalized(config_json, f"{where}, config.json")
     file = Hdf5File(weights, f"{where}, model.weights.h5")
     arrays, groups = file.tree()
     names = group_names(file, groups)

@@ -154,7 +154,7 @@ class _PathReader:
         base = next(
             (f"{prefix}/{one}".strip("/") for one in _CONTAINERS if f"{prefix}/{one}".strip("/") in self._groups), ""
         )
-        kinds = [_group_name(layer) for layer in layers]
+        kinds = [group_name(layer) for layer in layers]
         present: dict[str, list[str]] = {}
         for group in sorted(self._groups, key=_natural):
             parent, _, name = group.rpartition("/")
@@ -175,7 +175,7 @@ class _PathReader:
         return places
 
     def _named(self, base: str, layer: Config) -> str | None:
-        wanted, kind = layer_name(layer), _group_name(layer)
+        wanted, kind = layer_name(layer), group_name(layer)
         for path, name in self._names.items():
             group = path.rpartition("/")[0]
             parent, _, last = group.rpartition("/")
@@ -285,7 +285,12 @@ def _free_variable(path: str) -> str:
     return "/".join(parts)
 
 
-def _group_name(layer: Config) -> str:
+def group_name(layer: Config) -> str:
+    """What Keras 3 calls the group of a layer in its files, before it numbers them.
+
+    >>> group_name({"class_name": "Conv2D", "config": {}})
+    'conv2d'
+    """
     kind = str(layer["class_name"])
     if kind == "Model":
         kind = "Functional"

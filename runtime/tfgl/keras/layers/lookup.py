@@ -22,7 +22,7 @@ def vocabulary_of(c: Call) -> Array:
     if not isinstance(given, (list, tuple)) or not given:
         raise c.unsupported(
             "its configuration holds no vocabulary",
-            "give it one (vocabulary=[...]) and save it again, or convert a SavedModel, which holds its tables",
+            "save the model as .keras, which has what the layer learned, or give it one (vocabulary=[...])",
         )
     if c.x.dtype == "string" or c.node.class_name in ("StringLookup", "TextVectorization"):
         if not all(isinstance(token, str) for token in given):
