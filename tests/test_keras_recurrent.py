@@ -488,8 +488,8 @@ def test_cudnn_layers_of_old_files(form: str) -> None:
     close(result, loop("LSTM", x, w)[0][:, -1], 1e-5)
 
 
-def test_layers_with_tables_say_what_to_do() -> None:
+def test_layers_without_ops_say_what_to_do() -> None:
     with pytest.raises(
-        UnsupportedOpError, match="'model/layer' is a StringLookup, which is not supported: it works on strings"
+        UnsupportedOpError, match="'model/layer' is a HashedCrossing, which is not supported: it works on strings"
     ):
-        run_layer("StringLookup", {}, normal(1, 2))
+        run_layer("HashedCrossing", {}, normal(1, 2))
