@@ -175,10 +175,7 @@ def row_of(class_name: str, name: str = "", package: str | None = None) -> Row:
 
 # Layers of Keras that have no row, and why.
 _LACKING = {
-    **dict.fromkeys(
-        ("HashedCrossing",),
-        "it works on strings or by hashes, for which a file of Keras holds no ops",
-    ),
+    "HashedCrossing": "it works on strings or by hashes, for which a file of Keras holds no ops",
     **dict.fromkeys(("MelSpectrogram", "STFTSpectrogram"), "its transform is not built yet"),
     **dict.fromkeys(
         ("AbstractRNNCell", "DenseFeatures", "FeatureSpace", "KernelDensity"),
