@@ -16,7 +16,6 @@ _INT64 = np.iinfo(np.int64)
 _INT32 = np.iinfo(np.int32)
 # Smaller values are read at once: passes look at them.
 _SMALL_BYTES = 1 << 16
-_HELD = tuple(np.dtype(kind) for kind in (np.float32, np.int32, np.bool_, np.complex64))
 
 
 def prepare_constants(graph: Graph, context: PassContext) -> Rewritten:
@@ -38,10 +37,9 @@ def _prepared(value: Any, name: str) -> Any:
     """A large constant that lies in its file stays there, whatever its dtype becomes."""
     if not isinstance(value, LazyArray) or value.nbytes <= _SMALL_BYTES or value.dtype.kind == "O":
         return _stored(np.asarray(value), name)
-    if value.dtype in _HELD:
-        return value
-    wanted = np.dtype(np.complex64 if value.dtype.kind == "c" else np.float32 if value.dtype.kind == "f" else np.int32)
-    return value.mapped(lambda block: _stored(block, name), wanted)
+    if value.dtype == np.int64:
+        return value.mapped(lambda block: _stored(block, name), np.dtype(np.int32))
+    return stored_array(value, f"constant {name!r}")
 
 
 def _stored(array: Array, name: str) -> Array:

@@ -110,12 +110,15 @@ class Call:
         """The values of a weight."""
         return self.node.array(name)
 
+    def held(self, name: str) -> Any:
+        """A weight with shape and dtype; its values stay in their file where they can wait."""
+        given = self.node.values.get(name)
+        lazy = not isinstance(given, np.ndarray) and str(getattr(given, "dtype", "")) in ("float32", "int32")
+        return given if lazy else self.array(name)
+
     def weight(self, name: str, shape: Sequence[int] | None = None) -> Tensor:
         """A weight as a constant of the graph, which all calls of the layer share; ``shape`` is checked (-1: any)."""
-        given = self.node.values.get(name)
-        # What can wait is left in its file.
-        lazy = not isinstance(given, np.ndarray) and str(getattr(given, "dtype", "")) in ("float32", "int32")
-        array: Any = given if lazy else self.array(name)
+        array = self.held(name)
         if shape is not None and not _fits(array.shape, shape):
             wanted = ", ".join("any" if size < 0 else str(size) for size in shape)
             raise ModelFormatError(f"{self}: weight {name!r} has shape {list(array.shape)}, expected [{wanted}]")

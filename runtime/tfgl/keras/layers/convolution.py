@@ -109,6 +109,7 @@ def _grouped(
     if groups == 1:
         kernel = c.weight("kernel") if array.ndim == c.x.rank == x.rank else c.constant("kernel", array)
         return convolve(b, x, kernel, strides, windows.padding, dilations, op)
+    array = np.asarray(array)
     if array.shape[-2] == 1 and x.rank == 4 and len(set(strides)) == 1:
         # Output channel g * m + i is made of channel g, as in a depthwise convolution with multiplier m.
         shape = (*array.shape[:2], groups, array.shape[-1] // groups)
@@ -136,14 +137,14 @@ def conv1d(c: Call) -> Tensor:
 def conv2d(c: Call) -> Tensor:
     """x (batch, height, width, in), kernel (height, width, in / groups, out)."""
     windows, x = _Windows(c, 2), c.to_last(c.rank(4))
-    return _finished(c, _grouped(c, x, c.array("kernel"), windows, windows.strides, windows.dilations))
+    return _finished(c, _grouped(c, x, c.held("kernel"), windows, windows.strides, windows.dilations))
 
 
 @layer("Conv3D", weights=(_KERNEL, _BIAS))
 def conv3d(c: Call) -> Tensor:
     """x (batch, depth, height, width, in), kernel (depth, height, width, in / groups, out)."""
     windows, x = _Windows(c, 3), c.to_last(c.rank(5))
-    return _finished(c, _grouped(c, x, c.array("kernel"), windows, windows.strides, windows.dilations))
+    return _finished(c, _grouped(c, x, c.held("kernel"), windows, windows.strides, windows.dilations))
 
 
 def _depthwise(
