@@ -1,13 +1,14 @@
 """Graph models of well-known shapes with random weights, written as the official converter writes them.
 
 Weights are scaled so that activations keep their size; the figures are about
-speed, and about agreement between two runtimes.
+speed, and about agreement between two runtimes. ``TOPOLOGIES`` of each module
+`topologies*.py` names what is measured.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,3 +163,10 @@ def resnet50(size: int = 224, classes: int = 1000) -> ModelArtifacts:
             x = builder.node("Relu", [builder.node("AddV2", [shortcut, y])])
             channels = width * 4
     return builder.artifacts(_head(builder, x, 2048, classes), shape)
+
+
+TOPOLOGIES: Mapping[str, Callable[[], ModelArtifacts]] = {
+    "MobileNetV2": mobilenet_v2,
+    "MobileNetV1-0.25": mobilenet_v1,
+    "ResNet50": resnet50,
+}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 import tfgl
-import topologies
 from tfgl.graph.runner import GraphRunner
 from tfgl.io import ModelArtifacts, save_artifacts
 from tfgl_converter.graph_conversion import convert_source_graph
@@ -49,15 +49,17 @@ def digits() -> ModelArtifacts:
     return convert_source_graph(read_keras_graph(DIGITS, "keras")).artifacts
 
 
+def _topologies() -> Iterator[Workload]:
+    """Those of every module `topologies*.py` beside this one."""
+    for file in sorted(Path(__file__).parent.glob("topologies*.py")):
+        for name, build in import_module(file.stem).TOPOLOGIES.items():
+            yield Workload(name, build)
+
+
 def workloads() -> list[Workload]:
     """Topologies with random weights, the digits example, and the pretrained models that are there."""
-    built = [
-        Workload("MobileNetV2", topologies.mobilenet_v2),
-        Workload("MobileNetV1-0.25", topologies.mobilenet_v1),
-        Workload("ResNet50", topologies.resnet50),
-    ]
     found = sorted(file.parent for file in PRETRAINED.glob("*/model.json"))
-    return [*built, Workload("digits", digits), *(Workload(folder.name, folder=folder) for folder in found)]
+    return [*_topologies(), Workload("digits", digits), *(Workload(folder.name, folder=folder) for folder in found)]
 
 
 def inputs_of(model: GraphRunner, folder: Path, seed: int = 0) -> dict[str, Array]:
