@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import draws
 import fresh
 import report
 import tfgl
@@ -234,6 +235,24 @@ def assert_agrees(model: tfgl.GraphModel, artifacts: ModelArtifacts, size: int) 
     assert scores.shape == expected.shape
     assert off.max() <= 1e-4 * np.abs(expected).max(), f"off by {off.max()} at {off.argmax()}"
     return inputs
+
+
+def test_draws_of_a_replay(fresh_engine: Engine, tmp_path: Path) -> None:
+    """One row a draw of the recording; operations and bytes follow from the shapes."""
+    folder = workloads.Workload("small", lambda: topologies.mobilenet_v1(32, classes=7)).files(tmp_path)
+    engine = draws.Watched(fresh_engine.device, fresh_engine.flags)
+    tfgl.engine.use(engine)
+    recorded = draws.recorded_draws(engine, folder)
+    rows = draws.measured(engine, recorded, rounds=2)
+    assert all(len(row.times_us) == 2 for row in rows)
+    assert rows[0].conversion  # of the image
+    first = next(row for row in rows if row.draw.source.body == "convolution")
+    layers = engine.device.layers
+    bands = -(-16 // layers)
+    assert first.shape == "1x16x16x8"
+    assert first.operations == 2 * (2 * bands * layers * 16 * 4) * 9 * 4
+    image = -(-32 // layers) * layers * 32 * 16
+    assert first.bytes >= image + 2 * bands * layers * 16 * 16
 
 
 def test_a_fresh_process_reports_its_times(tmp_path: Path) -> None:

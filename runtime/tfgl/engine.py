@@ -350,13 +350,14 @@ class Engine:
         else:
             self.device.check()
             self.collect_dead()
-            self._execute(draw)
+            self.execute(draw)
 
     def program(self, draw: Draw) -> Program:
         """The program of a draw whose textures exist; compiled when it is new."""
         return self.programs.get(draw.source, lambda program: self._run(program, draw, (1, 1)))
 
-    def _execute(self, draw: Draw) -> None:
+    def execute(self, draw: Draw) -> None:
+        """Run one draw whose inputs have textures; its output gets one when it has none."""
         if draw.output.texture is None:
             try:
                 draw.output.texture = self.pool.take(draw.output.shape)
@@ -451,7 +452,7 @@ class Engine:
                 last_use[id(buffer)] = at
         made = {id(draw.output) for draw in trace.draws}
         for at, draw in enumerate(pending):
-            self._execute(draw)
+            self.execute(draw)
             for buffer in {id(b): b for b in (*draw.inputs, draw.output)}.values():
                 unused = last_use[id(buffer)] == at and buffer.owners <= 0 and id(buffer) in made
                 if unused and buffer.texture is not None:
