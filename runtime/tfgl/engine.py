@@ -191,8 +191,12 @@ class Engine:
 
     def tiles_buffer(self, shape: Tiling, kind: Kind) -> Buffer | None:
         """A buffer, yet without texture, in the tiled layout; None over the device's limits."""
-        texture_shape = self.device.tiles_shape(shape.width, shape.rows, kind)
-        return None if texture_shape is None else Buffer(texture_shape, (shape.width, shape.rows))
+        first_row = self.device.first_row(shape.width, shape.rows)
+        texture_shape = self.device.tiles_shape(shape.width, first_row + shape.rows, kind)
+        if texture_shape is None:
+            first_row = 0
+            texture_shape = self.device.tiles_shape(shape.width, shape.rows, kind)
+        return None if texture_shape is None else Buffer(texture_shape, (shape.width, shape.rows), first_row)
 
     def _flat_buffer(self, elements: int, kind: Kind) -> Buffer:
         try:
@@ -269,7 +273,8 @@ class Engine:
         uniform members, ``defines`` text: only what changes the program belongs
         there. With ``layout="tiles"`` the output is a tiled (batch, height, width,
         channels) tensor. ``out_size`` (flat), or ``out_height``, ``out_width``,
-        ``out_channels``, ``out_blocks`` and ``out_bands`` (tiles) come by themselves.
+        ``out_channels``, ``out_blocks`` and ``out_bands`` (tiles) come by themselves, as do the
+        ``<name>_first_row`` that accessors of tiled tensors use.
         ``access`` says how ``<name>_here`` reads an input (`tfgl_shaders.assembly.Input`).
         ``drawn`` names further int parameters that every execution, a replay too, sets to random bits.
         """
@@ -331,6 +336,12 @@ class Engine:
         defines: Mapping[str, str],
         drawn: tuple[int, ...] = (),
     ) -> None:
+        values = dict(values)
+        if layout == "tiles":
+            values["out_first_row"] = output.first_row
+        for read, buffer in zip(declared, buffers, strict=True):
+            if read.layout == "tiles":
+                values[f"{read.name}_first_row"] = buffer.first_row
         packed = pack_parameters(values)
         constants: tuple[int, ...] = ()
         if self.flags.shapes_as_constants and not drawn:
@@ -378,7 +389,7 @@ class Engine:
         gl.BindBufferRange(raw.UNIFORM_BUFFER, 0, uniforms.glo, 0, len(draw.parameters))
         assert draw.output.texture is not None
         gl.BindFramebuffer(raw.DRAW_FRAMEBUFFER, draw.output.texture.framebuffer)
-        gl.Viewport(0, 0, *viewport)
+        gl.Viewport(0, draw.output.first_row, *viewport)
         gl.DrawArrays(raw.TRIANGLES, 0, 3)
 
     def _uniform_buffer(self, parameters: bytes) -> moderngl.Buffer:

@@ -7,6 +7,8 @@ coordinates. What it reads and writes through is emitted here:
 ``x_at(i)``               element ``i`` of the flat input ``x`` (row-major order)
 ``x_texel(t)``            elements ``4t .. 4t+3`` of the flat input ``x``
 ``x_tile(w, row, layer)`` one texel of the tiled input ``x``
+``x_texel_or_zero(t)``    the same, zeros where ``t`` is OUTSIDE (with any offset of
+                          its size); ``x_tile_or_zero``: where ``row`` is
 ``VALUE``, ``VALUE4``     scalar and vector type of the output
 ``X_VALUE`` ...           the same for the input ``x``
 ``name``, ``name(k)``     a parameter, an element of an array parameter
@@ -180,6 +182,8 @@ def assemble(source: Source, target: Target) -> str:
     lines += [f"#define VALUE {value}", f"#define VALUE4 {value4}"]
     lines += [f"#define {source.kind.upper()}_OUTPUT", f"#define {source.layout.upper()}_OUTPUT"]
     lines += [f"#define LAYERS {target.layers}", f"#define LAYERS_LOG2 {target.layers.bit_length() - 1}"]
+    # Far below any row or texel, and far enough from where ints end to have offsets added.
+    lines.append("#define OUTSIDE (-0x40000000)")
     lines += [f"#define WIDTH_LOG2 {target.width_log2}", f"#define WIDTH_MASK {(1 << target.width_log2) - 1}"]
     lines += [f"#define {name} {text}" for name, text in source.defines]
     lines += _outputs(source, target)
@@ -294,15 +298,32 @@ def _accessor(declared: Input, unit: int, flavour: Flavour) -> list[str]:
         lines.append(f"uniform {prefix}sampler2D{array} {name}_unit;")
         fetch = f"texelFetch({name}_unit, %s, 0)"
     if declared.layout == "tiles":
-        read_tile = fetch % "ivec3(w, row, layer)"
-        return [*lines, f"{value4} {name}_tile(int w, int row, int layer) {{ return {read_tile}; }}"]
+        read_tile = fetch % f"ivec3(w, row + {name}_first_row, layer)"
+        return [
+            *lines,
+            f"{value4} {name}_tile(int w, int row, int layer) {{ return {read_tile}; }}",
+            _or_zero(f"{name}_tile", "int w, int row, int layer", "row", value4, flavour),
+        ]
     read_texel = fetch % "ivec2(t & WIDTH_MASK, t >> WIDTH_LOG2)"
     return [
         *lines,
         f"{value4} {name}_texel(int t) {{ return {read_texel}; }}",
+        _or_zero(f"{name}_texel", "int t", "t", value4, flavour),
         f"{value} {name}_at(int i) {{ {value4} v = {name}_texel(i >> 2); int k = i & 3;"
         " return k < 2 ? (k == 0 ? v.x : v.y) : (k == 2 ? v.z : v.w); }",
     ]
+
+
+def _or_zero(accessor: str, declared: str, tested: str, value4: str, flavour: Flavour) -> str:
+    """The accessor that gives zeros where ``tested`` is OUTSIDE.
+
+    Loads from images give zeros outside of them (OpenGL 4.3, 8.25); what a sampler fetches there is undefined.
+    """
+    arguments = ", ".join(word.split()[1] for word in declared.split(","))
+    read = f"{accessor}({arguments})"
+    if flavour == "sampler":
+        read = f"{tested} < 0 ? {value4}(0) : {read}"
+    return f"{value4} {accessor}_or_zero({declared}) {{ return {read}; }}"
 
 
 def _here(declared: Input, output: Layout) -> list[str]:

@@ -34,8 +34,8 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         VALUE4 lines[LINES];
         for (int k = 0; k < LINES; k++) {
             int h = top + k;
-            VALUE4 v = x_tile(x, first_row + (h >> LAYERS_LOG2), h & (LAYERS - 1));
-            lines[k] = h >= 0 && h < in_height ? v : VALUE4(0);
+            int row = h >= 0 && h < in_height ? first_row + (h >> LAYERS_LOG2) : OUTSIDE;
+            lines[k] = x_tile_or_zero(x, row, h & (LAYERS - 1));
         }
         for (int dy = 0; dy < FILTER_HEIGHT; dy++) {
             VALUE4 w = filter_texel(weight + (dy * filter_width + dx) * out_blocks);

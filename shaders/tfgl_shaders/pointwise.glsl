@@ -1,34 +1,31 @@
-// A 1x1 convolution, or a product of matrices: every output place is the product of its input
-// channels with one matrix of the flat filter [matrices, 4 * in_blocks, 4 * out_blocks].
+// A 1x1 convolution, or a product of matrices: every output place is the product of its input channels with one
+// matrix of the flat filter, whose texels hold 4 columns: filter_step, filter_block_step and filter_row_step from one
+// matrix, block of columns and row to the next.
 #include "tile"
 #include "place"
+#include "block_pair"
 #include "activation"
-// Terms of a partial sum, divided by 4: partial sums keep the rounding error of long ones small.
-#define CHUNK 64
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     Place place = place_of(at);
     int row = place.n * in_blocks * in_bands + place.band;
-    int weight = place.n * filter_step + place.block;
+    int weight = place.n * filter_step + place.block * filter_block_step;
     VALUE4 bias = bias_texel(place.block * bias_step);
     for (int r = 0; r < LAYERS; r++) rows[r] = bias;
-    for (int first = 0; first < in_blocks; first += CHUNK) {
-        int last = min(first + CHUNK, in_blocks);
-        VALUE4 part[LAYERS];
-        for (int r = 0; r < LAYERS; r++) part[r] = VALUE4(0);
-        for (int block = first; block < last; block++) {
-            VALUE4 w0 = filter_texel(weight);
-            VALUE4 w1 = filter_texel(weight + out_blocks);
-            VALUE4 w2 = filter_texel(weight + 2 * out_blocks);
-            VALUE4 w3 = filter_texel(weight + 3 * out_blocks);
-            weight += 4 * out_blocks;
-            for (int r = 0; r < LAYERS; r++) {
-                VALUE4 v = x_tile(at.x, row, r);
-                part[r] += v.x * w0 + v.y * w1 + v.z * w2 + v.w * w3;
-            }
-            row += in_bands;
+    BEGIN_SUM
+    for (int block = 0; block < in_blocks; block += 2) {
+        bool is_pair = block + 1 < in_blocks;
+        WEIGHTS_OF_PAIR(weight, filter_row_step, is_pair)
+        weight += 8 * filter_row_step;
+        int next = is_pair ? row + in_bands : OUTSIDE;
+        for (int r = 0; r < LAYERS; r++) {
+            VALUE4 u = x_tile(at.x, row, r);
+            VALUE4 v = x_tile_or_zero(at.x, next, r);
+            rows[r] += PRODUCT_OF_PAIR(u, v);
         }
-        for (int r = 0; r < LAYERS; r++) rows[r] += part[r];
+        row += 2 * in_bands;
+        END_STEP
     }
+    END_SUM
     VALUE4 slope = slopes(place.block);
     for (int r = 0; r < LAYERS; r++) rows[r] = activated(rows[r], slope);
 }

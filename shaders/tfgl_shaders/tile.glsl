@@ -1,10 +1,10 @@
 // Entry point: the body computes one texel column, LAYERS rows, of the tiled output.
 // `at` is (w, row) with row = (n * blocks + c / 4) * bands + h / LAYERS; channel
-// lanes beyond out_channels hold zeros.
+// lanes beyond out_channels hold zeros. Rows count from out_first_row, where the tensor begins in its texture.
 void tile(ivec2 at, out VALUE4 rows[LAYERS]);
 
 void main() {
-    ivec2 at = ivec2(gl_FragCoord.xy);
+    ivec2 at = ivec2(gl_FragCoord.xy) - ivec2(0, out_first_row);
     VALUE4 rows[LAYERS];
     tile(at, rows);
 #ifdef EPILOGUE

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from heapq import heapreplace
 from typing import Any, Literal
 
 import moderngl
@@ -18,6 +21,10 @@ from .textures import Kind, TextureShape, size_class
 
 FLAT_WIDTH_LOG2 = 10
 _EGL_DEVICES_TRIED = 8
+# llvmpipe gives its threads squares of 64 x 64 texels, and draws 4 x 4 of them at once.
+_SQUARE, _GRAIN = 64, 4
+# With so many squares a thread, their borders matter no more.
+_MANY_SQUARES = 16
 _SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "swrast", "software rasterizer", "gdi generic")
 
 INSTALL_HINT = (
@@ -70,6 +77,7 @@ class Device:
         layers = min(8, self.info.max_draw_buffers)
         self.layers = 1 << (layers.bit_length() - 1)
         self.target = Target(self.flavour, self.layers, FLAT_WIDTH_LOG2)
+        self._threads = _threads_of_driver() if self.info.software else 1
 
     def check(self) -> None:
         """Raise unless this is the device's thread and it is open; make it the current context."""
@@ -117,6 +125,14 @@ class Device:
             return None
         return TextureShape(kind, padded_width, padded_rows, self.layers)
 
+    def first_row(self, width: int, rows: int) -> int:
+        """The row of its texture where a tiled tensor of ``rows`` rows of ``width`` texels begins.
+
+        0 on a GPU. A software driver shares an output out among threads by squares of the texture; where the squares'
+        borders lie in a small tensor decides how evenly.
+        """
+        return _fairest_first_row(width, rows, self._threads) if self._threads > 1 else 0
+
     def close(self) -> None:
         """Destroy the context; every tensor on it is lost."""
         if not self._closed:
@@ -124,6 +140,35 @@ class Device:
             # Releasing any context may leave none current.
             forget_current_context()
             self.context.release()
+
+
+def _threads_of_driver() -> int:
+    """How many threads a software driver draws with: LP_NUM_THREADS is llvmpipe's own limit."""
+    cores = os.cpu_count() or 1
+    named = os.environ.get("LP_NUM_THREADS", "")
+    return min(cores, int(named)) if named.isdigit() else cores
+
+
+@lru_cache(maxsize=4096)
+def _fairest_first_row(width: int, rows: int, threads: int) -> int:
+    """The first row, below `_SQUARE`, with which ``threads`` that each take the next square finish first.
+
+    >>> _fairest_first_row(7, 64, 2), _fairest_first_row(7, 128, 2), _fairest_first_row(7, 80, 2)
+    (32, 0, 24)
+    """
+    if (width // _SQUARE + 1) * rows > _MANY_SQUARES * threads * _SQUARE:
+        return 0
+
+    def finish(first_row: int) -> int:
+        columns = [min(_SQUARE, width - x) for x in range(0, width, _SQUARE)]
+        ends = [0] * threads
+        for y in range(0, first_row + rows, _SQUARE):
+            held = min(y + _SQUARE, first_row + rows) - max(y, first_row)
+            for across in columns:
+                heapreplace(ends, ends[0] + -(-held // _GRAIN) * -(-across // _GRAIN))
+        return max(ends)
+
+    return min(range(0, _SQUARE, _GRAIN), key=finish)
 
 
 class _Current(threading.local):

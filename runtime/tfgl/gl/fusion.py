@@ -109,7 +109,7 @@ def _merged(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> D
     defines = dict(second.defines)
     expression = defines["EXPRESSION"]
     for parameter, held in later.items():
-        if _is_place(parameter):
+        if _is_place(parameter) or parameter.name == f"{running.name}_first_row":
             continue
         words[replace(parameter, name=prefix + parameter.name)] = held
         expression = re.sub(rf"\b{parameter.name}\b", prefix + parameter.name, expression)

@@ -27,14 +27,16 @@ class Buffer:
     """What a draw reads or writes: a texture, or a texture to be.
 
     ``owners`` counts the tensors and recordings that need it; ``viewport`` is
-    the part of the texture that holds data, (columns, rows).
+    the part of the texture that holds data, (columns, rows), and ``first_row``
+    the row where it begins.
     """
 
-    __slots__ = ("owners", "shape", "texture", "viewport")
+    __slots__ = ("first_row", "owners", "shape", "texture", "viewport")
 
-    def __init__(self, shape: TextureShape, viewport: tuple[int, int]) -> None:
+    def __init__(self, shape: TextureShape, viewport: tuple[int, int], first_row: int = 0) -> None:
         self.shape = shape
         self.viewport = viewport
+        self.first_row = first_row
         self.texture: Texture | None = None
         self.owners = 0
 
@@ -89,6 +91,7 @@ class _Slot:
 
     shape: TextureShape
     viewport: tuple[int, int]
+    first_row: int
     bound: Texture | None = None
     reads: list[tuple[int, int]] = field(default_factory=list)  # (index of the first call, unit)
     writes: list[int] = field(default_factory=list)
@@ -123,11 +126,11 @@ class Recording:
         self._slots: dict[int, _Slot] = {}
         written = {id(draw.output) for draw in draws}
         for buffer in inputs:
-            self._slots[id(buffer)] = _Slot(buffer.shape, buffer.viewport)
+            self._slots[id(buffer)] = _Slot(buffer.shape, buffer.viewport, buffer.first_row)
         self._inputs = [self._slots[id(buffer)] for buffer in inputs]
         self.outputs = [buffer for buffer in outputs if id(buffer) in written]
         for buffer in self.outputs:
-            self._slots[id(buffer)] = _Slot(buffer.shape, buffer.viewport)
+            self._slots[id(buffer)] = _Slot(buffer.shape, buffer.viewport, buffer.first_row)
         self._outputs = [self._slots[id(buffer)] for buffer in self.outputs]
         external = {
             id(b): b for draw in draws for b in draw.inputs if id(b) not in written and id(b) not in self._slots
@@ -196,7 +199,7 @@ class Recording:
             else:
                 assert target is not None
                 calls.append((gl.BindFramebuffer, (raw.DRAW_FRAMEBUFFER, target.framebuffer)))
-            calls.append((gl.Viewport, (0, 0, *draw.output.viewport)))
+            calls.append((gl.Viewport, (0, draw.output.first_row, *draw.output.viewport)))
             calls.append((gl.DrawArrays, (raw.TRIANGLES, 0, 3)))
             for buffer in {id(b): b for b in (*draw.inputs, draw.output)}.values():
                 if last_use[id(buffer)] == at and id(buffer) in assigned:
@@ -214,7 +217,7 @@ class Recording:
                 self._point(slot, texture, image)
         results: list[Buffer] = []
         for slot in self._outputs:
-            buffer = Buffer(slot.shape, slot.viewport)
+            buffer = Buffer(slot.shape, slot.viewport, slot.first_row)
             buffer.texture = self._engine.pool.take(slot.shape)
             if slot.bound is not buffer.texture:
                 self._point(slot, buffer.texture, image)

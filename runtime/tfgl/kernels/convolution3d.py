@@ -13,7 +13,7 @@ from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor
 from .convolution import check_dtypes, zeros
 from .epilogue import epilogue
-from .packing import Matrices, packed
+from .packing import Matrices, block_defines, in_column_blocks, sum_defines
 from .tiles import (
     VOLUMES_TO_CHANNELS_FIRST,
     VOLUMES_TO_CHANNELS_LAST,
@@ -94,7 +94,8 @@ def _convolved(x: Tensor, filter: Tensor, out_shape: Shape, geometry: Convolutio
         window |= {"in_depth": geometry.out_spatial[0], "out_depth": geometry.in_spatial[0]}
         matrices = Matrices(filter, outs, ins, 1, outs, (taps,), (step,))
         defines["TRANSPOSED"] = 1
-    weight = packed(matrices, pad_rows=True, pad_columns=True)
+    weight = in_column_blocks(matrices)
+    defines |= sum_defines(taps * matrices.rows) | block_defines(matrices.rows)
     after = epilogue(filter, out_shape[-1])
 
     def draw(part: Tensor, shape: Shape) -> Tensor:

@@ -11,7 +11,7 @@ from ..ir.shapes import batch_matmul_shape
 from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor, tiling
 from .epilogue import Epilogue, epilogue
-from .packing import MATRIX_AXES, Matrices, matrices, packed, padded_axes
+from .packing import MATRIX_AXES, Matrices, in_column_blocks, matrices, packed, padded_axes, sum_defines
 from .tiles import fits_tiles, in_parameters
 
 FEW_ROWS = 8
@@ -150,12 +150,18 @@ def _many_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, places: 
     else:
         aligned = a.column_step == 1 and not any(n % 4 for n in (a.columns, a.row_step, *a.strides))
         values = a.parameters() | {"is_aligned": int(aligned)}
-        defines = {"MATRIX_AXES": MATRIX_AXES}
-        x = engine.emit("pack_rows", {"x": a.tensor}, in_shape, dtype, values, defines, layout="tiles")
-    weight, step = _packed_right(b)
-    values = in_parameters(x) | after.parameters | {"filter_step": step}
+        axes = {"MATRIX_AXES": MATRIX_AXES}
+        x = engine.emit("pack_rows", {"x": a.tensor}, in_shape, dtype, values, axes, layout="tiles")
+    if b.distinct == 1 and b.tensor.persistent:
+        weight = in_column_blocks(b.single())
+        steps = {"filter_step": 0, "filter_block_step": -(-b.rows // 4) * 4, "filter_row_step": 1}
+    else:
+        weight, step = _packed_right(b)
+        steps = {"filter_step": step, "filter_block_step": 1, "filter_row_step": -(-b.columns // 4)}
+    values = in_parameters(x) | after.parameters | steps
     inputs = {"x": x, "filter": weight, **after.inputs}
-    tiles = engine.emit("pointwise", inputs, out_shape, dtype, values, after.defines, layout="tiles", tiled=("x",))
+    defines = sum_defines(a.columns) | after.defines
+    tiles = engine.emit("pointwise", inputs, out_shape, dtype, values, defines, layout="tiles", tiled=("x",))
     if whole:
         return tiles.view(shape)
     values = in_parameters(tiles) | {"in_rows": a.rows}

@@ -11,6 +11,9 @@ from tfgl_shaders.assembly import ParameterValue
 from ..registry import run_kernel
 from ..tensor import Shape, Tensor
 
+# From here on one running sum of eighths would no longer stay within 1e-6 of the exact one.
+_LONG_SUM = 8192
+
 MATRIX_AXES = 4  # of the batch: a tensor of rank 6 has two more
 
 
@@ -107,6 +110,27 @@ def packed(operand: Matrices, *, pad_rows: bool, pad_columns: bool) -> Tensor:
         ("packed", pad_rows, pad_columns, *operand.key),
         lambda: x.engine.emit("pack_matrices", {"x": x}, shape, x.dtype, values, {"MATRIX_AXES": MATRIX_AXES}),
     )
+
+
+def sum_defines(terms: int) -> dict[str, object]:
+    """What the include ``block_pair`` needs for sums of ``terms`` products."""
+    return {"LONG_SUM": 1} if terms > _LONG_SUM else {}
+
+
+def block_defines(in_channels: int) -> dict[str, object]:
+    """What the shader ``convolution`` needs for inputs of ``in_channels``."""
+    return {"ONE_BLOCK": 1} if in_channels <= 4 else {}
+
+
+def in_column_blocks(operand: Matrices) -> Tensor:
+    """A flat tensor [blocks of 4 columns, count, rows, 4] with rows and columns filled up to multiples of 4 with zeros.
+
+    What one block of results takes lies together, in the order in which it is read.
+    """
+    x = packed(operand, pad_rows=True, pad_columns=True)
+    rows, columns = _up_to_four(operand.rows), _up_to_four(operand.columns)
+    blocks = Matrices(x, rows, 4, columns, 1, (columns // 4, operand.count), (4, rows * columns))
+    return packed(blocks, pad_rows=False, pad_columns=False)
 
 
 def in_every_lane(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from ..registry import kernel
 from ..tensor import Shape, Tensor
 from .convolution import check_dtypes, zeros
 from .epilogue import epilogue
-from .packing import Matrices, packed
+from .packing import Matrices, block_defines, in_column_blocks, sum_defines
 from .tiles import (
     TO_CHANNELS_FIRST,
     TO_CHANNELS_LAST,
@@ -54,7 +54,7 @@ def conv2d_backprop_input(
     height, width, out_channels, in_channels = filter.shape
     # Each tap's matrix turned over, from the channels of dy to those of the result.
     taps = Matrices(filter, in_channels, out_channels, 1, in_channels, (height * width,), (in_channels * out_channels,))
-    weight = packed(taps, pad_rows=True, pad_columns=True)
+    weight = in_column_blocks(taps)
     after = epilogue(filter, out_channels)
     if not geometry.channels_last:
         dy = transposed(dy, TO_CHANNELS_LAST)
@@ -70,7 +70,8 @@ def conv2d_backprop_input(
         values = in_parameters(part) | window | after.parameters
         values |= {"in_height": geometry.out_height, "in_width": geometry.out_width}
         inputs = {"x": part, "filter": weight, **after.inputs}
-        defines = {"TRANSPOSED": 1, **after.defines}
+        defines = sum_defines(height * width * in_channels) | block_defines(in_channels)
+        defines |= {"TRANSPOSED": 1, **after.defines}
         return dy.engine.emit("convolution", inputs, shape, dy.dtype, values, defines, layout="tiles", tiled=("x",))
 
     result = in_batches(dy, last_shape(geometry, of_input=True), draw)
