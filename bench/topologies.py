@@ -26,15 +26,17 @@ class Builder:
         self.nodes: list[dict[str, Any]] = []
         self.weights: dict[str, Array] = {}
         self._random = np.random.default_rng(seed)
+        self._inputs: dict[str, dict[str, Any]] = {}
 
     def node(self, op: str, inputs: Sequence[str], **attrs: dict[str, Any]) -> str:
         name = f"n{len(self.nodes)}_{op.strip('_')}"
         self.nodes.append({"name": name, "op": op, "input": list(inputs), "attr": attrs})
         return name
 
-    def placeholder(self, name: str, shape: Sequence[int]) -> str:
-        dims = [{"size": str(n)} for n in shape]
-        attrs = {"dtype": {"type": "DT_FLOAT"}, "shape": {"shape": {"dim": dims}}}
+    def placeholder(self, name: str, shape: Sequence[int], kind: str = "DT_FLOAT") -> str:
+        info = {"name": f"{name}:0", "dtype": kind, "tensorShape": {"dim": [{"size": str(n)} for n in shape]}}
+        self._inputs[name] = info
+        attrs = {"dtype": {"type": kind}, "shape": {"shape": info["tensorShape"]}}
         self.nodes.append({"name": name, "op": "Placeholder", "input": [], "attr": attrs})
         return name
 
@@ -59,14 +61,26 @@ class Builder:
         kernel = self.normal(size, size, in_channels, channels, fan_in=size * size * in_channels, gain=gain)
         return self._fused("_FusedConv2D", [x, kernel, self.bias(channels)], stride, activation, padding)
 
-    def depthwise(self, x: str, size: int, channels: int, stride: int = 1, activation: str | None = "Relu6") -> str:
+    def depthwise(
+        self, x: str, size: int, channels: int, stride: int = 1, activation: str | None = "Relu6",
+        padding: str = "SAME",
+    ) -> str:  # fmt: skip
         kernel = self.normal(size, size, channels, 1, fan_in=size * size)
-        return self._fused("FusedDepthwiseConv2dNative", [x, kernel, self.bias(channels)], stride, activation, "SAME")
+        return self._fused("FusedDepthwiseConv2dNative", [x, kernel, self.bias(channels)], stride, activation, padding)
 
     def dense(self, x: str, inputs: int, outputs: int) -> str:
         matrix = self.normal(inputs, outputs, fan_in=inputs, gain=1.0)
         operands = [x, matrix, self.bias(outputs)]
-        return self.node("_FusedMatMul", operands, fused_ops=_texts("BiasAdd"), num_args={"i": "1"})
+        return self.node("_FusedMatMul", operands, fused_ops=texts("BiasAdd"), num_args={"i": "1"})
+
+    def vector(self, *values: float) -> str:
+        return self.constant(np.array(values, np.float32))
+
+    def whole(self, *values: int) -> str:
+        return self.constant(np.array(values, np.int32))
+
+    def constant_of(self, value: float) -> str:
+        return self.constant(np.array(value, np.int32 if isinstance(value, int) else np.float32))
 
     def _fused(self, op: str, inputs: list[str], stride: int, activation: str | None, padding: str) -> str:
         steps = ["BiasAdd"] + ([activation] if activation else [])
@@ -75,38 +89,35 @@ class Builder:
             inputs,
             strides={"list": {"i": ["1", str(stride), str(stride), "1"]}},
             dilations={"list": {"i": ["1", "1", "1", "1"]}},
-            padding=_text(padding),
-            data_format=_text("NHWC"),
-            fused_ops=_texts(*steps),
+            padding=text(padding),
+            data_format=text("NHWC"),
+            fused_ops=texts(*steps),
             num_args={"i": "1"},
             epsilon={"f": 0.0},
         )
 
-    def artifacts(self, output: str, shape: Sequence[int]) -> ModelArtifacts:
-        self.nodes.append({"name": "Identity", "op": "Identity", "input": [output], "attr": {}})
-        signature = {
-            "inputs": {"image": _info("image", shape)},
-            "outputs": {"scores": {"name": "Identity:0", "dtype": "DT_FLOAT"}},
-        }
+    def artifacts(self, output: str | Mapping[str, str], key: str = "scores") -> ModelArtifacts:
+        outputs = {}
+        for name, source in ({key: output} if isinstance(output, str) else output).items():
+            identity = f"Identity_{len(outputs)}" if outputs else "Identity"
+            self.nodes.append({"name": identity, "op": "Identity", "input": [source], "attr": {}})
+            outputs[name] = {"name": f"{identity}:0", "dtype": "DT_FLOAT"}
+        signature = {"inputs": self._inputs, "outputs": outputs}
         topology = {"node": self.nodes, "versions": {"producer": 1987}}
         return ModelArtifacts("graph-model", topology, weights=self.weights, signature=signature)
 
 
-def _info(name: str, shape: Sequence[int]) -> dict[str, Any]:
-    return {"name": f"{name}:0", "dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": str(n)} for n in shape]}}
-
-
-def _text(value: str) -> dict[str, Any]:
+def text(value: str) -> dict[str, Any]:
     return {"s": base64.b64encode(value.encode()).decode()}
 
 
-def _texts(*values: str) -> dict[str, Any]:
+def texts(*values: str) -> dict[str, Any]:
     return {"list": {"s": [base64.b64encode(value.encode()).decode() for value in values]}}
 
 
-def _head(builder: Builder, x: str, channels: int, classes: int) -> str:
-    axes = builder.constant(np.array([1, 2], np.int32))
-    pooled = builder.node("Mean", [x, axes], keep_dims={"b": False})
+def head(builder: Builder, x: str, channels: int, classes: int) -> str:
+    """Probabilities of classes from the means over the picture."""
+    pooled = builder.node("Mean", [x, builder.whole(1, 2)], keep_dims={"b": False})
     return builder.node("Softmax", [builder.dense(pooled, channels, classes)])
 
 
@@ -126,7 +137,7 @@ def mobilenet_v2(size: int = 224, classes: int = 1000) -> ModelArtifacts:
             x = builder.node("AddV2", [x, y]) if stride == 1 and channels == out else y
             channels = out
     x = builder.convolution(x, 1, channels, 1280)
-    return builder.artifacts(_head(builder, x, 1280, classes), shape)
+    return builder.artifacts(head(builder, x, 1280, classes))
 
 
 def mobilenet_v1(size: int = 224, alpha: float = 0.25, classes: int = 1000) -> ModelArtifacts:
@@ -140,7 +151,7 @@ def mobilenet_v1(size: int = 224, alpha: float = 0.25, classes: int = 1000) -> M
         wide = int(out * alpha)
         x = builder.convolution(builder.depthwise(x, 3, channels, stride), 1, channels, wide)
         channels = wide
-    return builder.artifacts(_head(builder, x, channels, classes), shape)
+    return builder.artifacts(head(builder, x, channels, classes))
 
 
 def resnet50(size: int = 224, classes: int = 1000) -> ModelArtifacts:
@@ -150,7 +161,7 @@ def resnet50(size: int = 224, classes: int = 1000) -> ModelArtifacts:
     x = builder.convolution(builder.placeholder("image", shape), 7, 3, 64, stride=2, activation="Relu")
     window = {"list": {"i": ["1", "3", "3", "1"]}}
     strides = {"list": {"i": ["1", "2", "2", "1"]}}
-    x = builder.node("MaxPool", [x], ksize=window, strides=strides, padding=_text("SAME"))
+    x = builder.node("MaxPool", [x], ksize=window, strides=strides, padding=text("SAME"))
     channels = 64
     for width, repeats, first_stride in [(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)]:
         for block in range(repeats):
@@ -162,7 +173,7 @@ def resnet50(size: int = 224, classes: int = 1000) -> ModelArtifacts:
             shortcut = builder.convolution(x, 1, channels, width * 4, stride, None, gain=1.0) if block == 0 else x
             x = builder.node("Relu", [builder.node("AddV2", [shortcut, y])])
             channels = width * 4
-    return builder.artifacts(_head(builder, x, 2048, classes), shape)
+    return builder.artifacts(head(builder, x, 2048, classes))
 
 
 TOPOLOGIES: Mapping[str, Callable[[], ModelArtifacts]] = {

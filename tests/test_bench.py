@@ -16,6 +16,8 @@ import fresh
 import report
 import tfgl
 import topologies
+import topologies_images
+import topologies_sequences
 import workloads
 from bench_kernels import CASES
 from digits_model import DIGITS
@@ -210,6 +212,41 @@ def test_topology_computes_what_the_reference_computes(
     artifacts = build(size, classes=10)
     with tfgl.GraphModel(artifacts) as model:
         assert_agrees(model, artifacts, size)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda: topologies_images.efficientnet_b0(64, classes=10), id="EfficientNetB0"),
+        pytest.param(lambda: topologies_images.style_transfer(28), id="style"),
+        pytest.param(lambda: topologies_images.style_transfer(24, separable=True), id="style-separable"),
+        pytest.param(lambda: topologies_sequences.bert(2, 24, 3, tokens=17, vocabulary=41), id="BERT"),
+        pytest.param(lambda: topologies_sequences.bert(1, 32, 2, tokens=16, vocabulary=10), id="BERT-aligned"),
+        pytest.param(lambda: topologies_sequences.unrolled_lstm(3, 5, units=12), id="LSTM"),
+        pytest.param(lambda: topologies_sequences.unrolled_lstm(2, 8, units=128), id="LSTM-128"),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_other_topologies(fresh_engine: Engine, build: Callable[[], ModelArtifacts], batch: int) -> None:
+    artifacts = build()
+    with tfgl.GraphModel(artifacts) as model:
+        generator = np.random.default_rng(1)
+        inputs: dict[str, Any] = {}
+        for key, info in zip(model.input_keys, model.inputs, strict=True):
+            shape = [batch if n < 0 else n for n in info.shape or ()]
+            highest = 9 if key == "ids" else 1
+            whole = info.dtype == "int32"
+            inputs[key] = (
+                generator.integers(0, highest, shape, endpoint=True, dtype=np.int32)
+                if whole
+                else generator.random(shape, np.float32)
+            )
+        expected = evaluate(graph_of(artifacts), inputs, model.output_keys)
+        for _ in range(2):  # captured, then replayed
+            for key, values in zip(model.output_keys, workloads.run_to_host(model, inputs), strict=True):
+                off = np.abs(values - expected[key])
+                assert values.shape == expected[key].shape
+                assert off.max() <= 1e-4 * np.abs(expected[key]).max(), f"{key} off by {off.max()} at {off.argmax()}"
 
 
 def test_mobilenet_v2(fresh_engine: Engine, tmp_path: Path) -> None:
