@@ -336,7 +336,7 @@ def _here(declared: Input, output: Layout) -> list[str]:
         body = {
             "same": f"{name}_tile(at.x, at.y, line)",
             "scalar": f"{value4}({name}_at(0))",
-            "channels": f"{name}_texel((at.y / out_bands) % out_blocks)",
+            "channels": f"{name}_texel(at.y - (at.y / out_blocks) * out_blocks)",
         }[declared.access]
         return [f"{value4} {name}_here(ivec2 at, int line) {{ return {body}; }}"]
     if declared.access != "broadcast":

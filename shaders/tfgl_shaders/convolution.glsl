@@ -17,8 +17,8 @@
 #define ADD_PAIR(x0, row0, x1, row1) { \
     int first = row0, second = row1; \
     for (int r = 0; r < LAYERS; r++) { \
-        VALUE4 u = x_tile_or_zero(x0, first + band[r], line[r] & (LAYERS - 1)); \
-        VALUE4 v = x_tile_or_zero(x1, second + band[r], line[r] & (LAYERS - 1)); \
+        VALUE4 u = x_tile_or_zero(x0, first + band_row[r], line[r] & (LAYERS - 1)); \
+        VALUE4 v = x_tile_or_zero(x1, second + band_row[r], line[r] & (LAYERS - 1)); \
         rows[r] += PRODUCT_OF_PAIR(u, v); \
     } \
 }
@@ -42,10 +42,10 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         for (int dy = 0; dy < filter_height; dy++) {
             int y = top + dy * dilation_height;
             int line[LAYERS];
-            int band[LAYERS];
+            int band_row[LAYERS];
             for (int r = 0; r < LAYERS; r++) {
                 line[r] = SOURCE(y + STEP(r, stride_height), stride_height);
-                band[r] = line[r] >= 0 && line[r] < in_height ? line[r] >> LAYERS_LOG2 : OUTSIDE;
+                band_row[r] = line[r] >= 0 && line[r] < in_height ? (line[r] >> LAYERS_LOG2) * in_blocks : OUTSIDE;
             }
 #ifdef ONE_BLOCK
             for (int dx = 0; dx < filter_width; dx += 2) {
@@ -69,8 +69,8 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
                     bool is_pair = block + 1 < in_blocks;
                     WEIGHTS_OF_PAIR(weight, 1, is_pair)
                     weight += is_pair ? 8 : 4;
-                    ADD_PAIR(x, row, x, is_pair ? row + in_bands : OUTSIDE)
-                    row += 2 * in_bands;
+                    ADD_PAIR(x, row, x, is_pair ? row + 1 : OUTSIDE)
+                    row += 2;
                     END_STEP
                 }
             }

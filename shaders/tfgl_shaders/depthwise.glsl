@@ -11,7 +11,7 @@
 VALUE channel(int x, int h, int first_row, int c) {
     c /= multiplier;
     if (c >= in_channels) return VALUE(0);
-    VALUE4 v = x_tile(x, first_row + (c >> 2) * in_bands + (h >> LAYERS_LOG2), h & (LAYERS - 1));
+    VALUE4 v = x_tile(x, first_row + (c >> 2) + (h >> LAYERS_LOG2) * in_blocks, h & (LAYERS - 1));
     c &= 3;
     return c < 2 ? (c == 0 ? v.x : v.y) : (c == 2 ? v.z : v.w);
 }
@@ -20,7 +20,7 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     Place place = place_of(at);
     int first_row = place.n * in_blocks * in_bands;
 #ifndef MULTIPLIED
-    first_row += place.block * in_bands;
+    first_row += place.block;
 #endif
     int top = place.band * LAYERS * stride_height - pad_top;
     int left = at.x * stride_width - pad_left;
@@ -34,7 +34,7 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         VALUE4 lines[LINES];
         for (int k = 0; k < LINES; k++) {
             int h = top + k;
-            int row = h >= 0 && h < in_height ? first_row + (h >> LAYERS_LOG2) : OUTSIDE;
+            int row = h >= 0 && h < in_height ? first_row + (h >> LAYERS_LOG2) * in_blocks : OUTSIDE;
             lines[k] = x_tile_or_zero(x, row, h & (LAYERS - 1));
         }
         for (int dy = 0; dy < FILTER_HEIGHT; dy++) {
@@ -59,7 +59,7 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
                         channel(x, h, first_row, c), channel(x, h, first_row, c + 1),
                         channel(x, h, first_row, c + 2), channel(x, h, first_row, c + 3));
 #else
-                    rows[r] += w * x_tile(x, first_row + (h >> LAYERS_LOG2), h & (LAYERS - 1));
+                    rows[r] += w * x_tile(x, first_row + (h >> LAYERS_LOG2) * in_blocks, h & (LAYERS - 1));
 #endif
                 }
             }

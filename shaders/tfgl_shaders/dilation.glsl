@@ -4,7 +4,7 @@
 #include "place"
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     Place place = place_of(at);
-    int row = (place.n * in_blocks + place.block) * in_bands;
+    int row = place.n * in_bands * in_blocks + place.block;
     int top = place.band * LAYERS * stride_height - pad_top;
     int left = at.x * stride_width - pad_left;
     int weight = place.block;
@@ -19,7 +19,7 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
             for (int r = 0; r < LAYERS; r++) {
                 int h = y + r * stride_height;
                 if (h < 0 || h >= in_height) continue;
-                VALUE4 v = x_tile(x, row + (h >> LAYERS_LOG2), h & (LAYERS - 1)) + w;
+                VALUE4 v = x_tile(x, row + (h >> LAYERS_LOG2) * in_blocks, h & (LAYERS - 1)) + w;
                 if (v.x > rows[r].x) rows[r].x = v.x;
                 if (v.y > rows[r].y) rows[r].y = v.y;
                 if (v.z > rows[r].z) rows[r].z = v.z;

@@ -5,7 +5,7 @@ struct Place {
     int band;
 };
 Place place_of(ivec2 at) {
-    int block_row = at.y / out_bands;
-    int n = block_row / out_blocks;
-    return Place(n, block_row - n * out_blocks, at.y - block_row * out_bands);
+    int band_row = at.y / out_blocks;
+    int n = band_row / out_bands;
+    return Place(n, at.y - band_row * out_blocks, band_row - n * out_bands);
 }

@@ -7,7 +7,7 @@
 #include "activation"
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     Place place = place_of(at);
-    int row = place.n * in_blocks * in_bands + place.band;
+    int row = (place.n * in_bands + place.band) * in_blocks;
     int weight = place.n * filter_step + place.block * filter_block_step;
     VALUE4 bias = bias_texel(place.block * bias_step);
     for (int r = 0; r < LAYERS; r++) rows[r] = bias;
@@ -16,13 +16,13 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         bool is_pair = block + 1 < in_blocks;
         WEIGHTS_OF_PAIR(weight, filter_row_step, is_pair)
         weight += 8 * filter_row_step;
-        int next = is_pair ? row + in_bands : OUTSIDE;
+        int next = is_pair ? row + 1 : OUTSIDE;
         for (int r = 0; r < LAYERS; r++) {
             VALUE4 u = x_tile(at.x, row, r);
             VALUE4 v = x_tile_or_zero(at.x, next, r);
             rows[r] += PRODUCT_OF_PAIR(u, v);
         }
-        row += 2 * in_bands;
+        row += 2;
         END_STEP
     }
     END_SUM

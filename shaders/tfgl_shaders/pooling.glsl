@@ -42,14 +42,14 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     int first_column = max(left, 0);
     int last_column = min(left + filter_width, in_width);
     for (int z = first_plane; z < last_plane; z++) {
-        int row = ((volume * in_depth + z) * in_blocks + place.block) * in_bands;
+        int row = (volume * in_depth + z) * in_bands * in_blocks + place.block;
         for (int dy = 0; dy < filter_height; dy++) {
             int y = top + dy;
             for (int x = first_column; x < last_column; x++) {
                 for (int r = 0; r < LAYERS; r++) {
                     int h = y + r * stride_height;
                     if (h >= 0 && h < in_height)
-                        rows[r] = taken(rows[r], x_tile(x, row + (h >> LAYERS_LOG2), h & (LAYERS - 1)));
+                        rows[r] = taken(rows[r], x_tile(x, row + (h >> LAYERS_LOG2) * in_blocks, h & (LAYERS - 1)));
                 }
             }
         }

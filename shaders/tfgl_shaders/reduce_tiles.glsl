@@ -8,14 +8,14 @@ VALUE4 texel(int t) {
     int n = place / parts_count;
     int first = (place - n * parts_count) * chunk_size;
     int last = min(first + chunk_size, in_bands);
-    int row = (n * in_blocks + block) * in_bands;
+    int row = n * in_bands * in_blocks + block;
     VALUE4 total = VALUE4(IDENTITY);
     for (int band = first; band < last; band++) {
         int lines = min(LAYERS, in_height - band * LAYERS);
         for (int line = 0; line < lines; line++) {
             VALUE4 part = VALUE4(IDENTITY);
             for (int w = 0; w < in_width; w++) {
-                VALUE4 v = x_tile(w, row + band, line);
+                VALUE4 v = x_tile(w, row + band * in_blocks, line);
                 part = COMBINE(part, v);
             }
             total = COMBINE(total, part);

@@ -3,11 +3,11 @@
 #include "place"
 #include "resize_source"
 VALUE4 pixel(int x, int y, int row) {
-    return VALUE4(images_tile(x, row + (y >> LAYERS_LOG2), y & (LAYERS - 1)));
+    return VALUE4(images_tile(x, row + (y >> LAYERS_LOG2) * in_blocks, y & (LAYERS - 1)));
 }
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     Place place = place_of(at);
-    int row = (place.n * in_blocks + place.block) * in_bands;
+    int row = place.n * in_bands * in_blocks + place.block;
 #ifdef BILINEAR
     int left, right;
     float across;

@@ -1,5 +1,5 @@
 // Entry point: the body computes one texel column, LAYERS rows, of the tiled output.
-// `at` is (w, row) with row = (n * blocks + c / 4) * bands + h / LAYERS; channel
+// `at` is (w, row) with row = (n * bands + h / LAYERS) * blocks + c / 4; channel
 // lanes beyond out_channels hold zeros. Rows count from out_first_row, where the tensor begins in its texture.
 void tile(ivec2 at, out VALUE4 rows[LAYERS]);
 
@@ -10,8 +10,7 @@ void main() {
 #ifdef EPILOGUE
     for (int r = 0; r < LAYERS; r++) rows[r] = epilogue(rows[r], at, r);
 #endif
-    int band_row = at.y / out_bands;
-    int left = out_channels - 4 * (band_row - (band_row / out_blocks) * out_blocks);
+    int left = out_channels - 4 * (at.y - (at.y / out_blocks) * out_blocks);
     if (left < 4) {
         for (int r = 0; r < LAYERS; r++) {
             if (left < 2) rows[r].y = VALUE(0);

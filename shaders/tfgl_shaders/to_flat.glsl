@@ -5,7 +5,7 @@ VALUE4 column(int pixel, int c) {
     int w = pixel - line * in_width;
     int n = line / in_height;
     int h = line - n * in_height;
-    int row = (n * in_blocks + (c >> 2)) * in_bands + (h >> LAYERS_LOG2);
+    int row = (n * in_bands + (h >> LAYERS_LOG2)) * in_blocks + (c >> 2);
     return x_tile(w, row, h & (LAYERS - 1));
 }
 VALUE4 texel(int t) {

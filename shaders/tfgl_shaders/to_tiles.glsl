@@ -1,15 +1,14 @@
 // flat (n, h, w, c) -> tiles
 #include "tile"
+#include "place"
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
-    int block_row = at.y / out_bands;
-    int band = at.y - block_row * out_bands;
-    int n = block_row / out_blocks;
-    int c = 4 * (block_row - n * out_blocks);
+    Place place = place_of(at);
+    int c = 4 * place.block;
     for (int r = 0; r < LAYERS; r++) {
-        int h = band * LAYERS + r;
+        int h = place.band * LAYERS + r;
         rows[r] = VALUE4(0);
         if (h < out_height) {
-            int i = ((n * out_height + h) * out_width + at.x) * out_channels + c;
+            int i = ((place.n * out_height + h) * out_width + at.x) * out_channels + c;
             if ((out_channels & 3) == 0) rows[r] = x_texel(i >> 2);
             else {
                 int left = out_channels - c;

@@ -4,7 +4,7 @@ VALUE4 column(int line, int c) {
     int n = line / in_rows;
     int m = line - n * in_rows;
     int h = m / in_width;
-    int row = (n * in_blocks + (c >> 2)) * in_bands + (h >> LAYERS_LOG2);
+    int row = (n * in_bands + (h >> LAYERS_LOG2)) * in_blocks + (c >> 2);
     return x_tile(m - h * in_width, row, h & (LAYERS - 1));
 }
 VALUE lane(int line, int c) {
