@@ -14,7 +14,7 @@ from time import perf_counter
 import numpy as np
 
 import tfgl
-from tfgl.engine import Engine, Trace
+from tfgl.engine import LAYOUT_CHANGES, Engine, Trace
 from tfgl.flags import Flags, flags
 from tfgl.gl import raw
 from tfgl.gl.device import Device, open_device
@@ -22,8 +22,6 @@ from tfgl.gl.recording import Buffer, Draw
 from tfgl.tables import bytes_text, one_line
 from workloads import inputs_of
 
-CONVERSIONS = ("to_flat", "to_tiles")
-_TEXEL_BYTES = 16
 # Floating point operations for each term of a sum.
 _TERM = 2
 
@@ -57,20 +55,20 @@ class Row:
     @property
     def conversion(self) -> bool:
         """Whether it only moves a tensor from one layout to the other."""
-        return self.draw.source.body in CONVERSIONS
+        return self.draw.source.body in LAYOUT_CHANGES
 
     @property
     def bytes(self) -> int:
         """Bytes of the texels that it reads and writes, each counted once."""
         read = {id(buffer): buffer for buffer in self.draw.inputs}
-        return sum(_texels(buffer) for buffer in (*read.values(), self.draw.output)) * _TEXEL_BYTES
+        return sum(buffer.bytes for buffer in (*read.values(), self.draw.output))
 
     @property
     def operations(self) -> int:
         """Floating point operations of convolutions and matrix products, padding included; 0 for others."""
         held = parameters_of(self.draw)
         window = held.get("filter_height", 1) * held.get("filter_width", 1) * held.get("filter_depth", 1)
-        values = _texels(self.draw.output) * 4
+        values = self.draw.output.bytes // 4
         terms = {
             "pointwise": 4 * held.get("in_blocks", 0),
             "convolution": 4 * held.get("in_blocks", 0) * window,
@@ -87,11 +85,6 @@ class Row:
         if self.draw.source.layout == "flat":
             return str(held["out_size"])
         return "x".join(str(held[f"out_{name}"]) for name in ("batch", "height", "width", "channels"))
-
-
-def _texels(buffer: Buffer) -> int:
-    columns, rows = buffer.viewport
-    return columns * rows * max(1, buffer.shape.layers)
 
 
 def parameters_of(draw: Draw) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ from .gl.recording import Arena, Buffer, Draw
 from .gl.textures import Kind, TexturePool
 from .tensor import Shape, Tensor, Tiling, host_array, tiling
 
+LAYOUT_CHANGES = ("to_flat", "to_tiles")
+"""Shader bodies that bring a tensor from one layout into the other."""
 _UNIFORM_BUFFERS_KEPT = 1024
 
 
@@ -56,7 +58,7 @@ class Trace:
         self.recorded = recorded
         self.draws: list[Draw] = []
         self.done = 0
-        self.fused = 0  # draws that were merged into others, or read by none
+        self.fusions: Counter[str] = Counter()  # how many draws each fusion merged into others
         self.reads = 0  # values of inputs and draws that the host asked for in the middle
         self.inputs: frozenset[int] = frozenset()  # identities of the buffers that the next run may fill otherwise
         self.deferred: list[Buffer] = []
@@ -453,9 +455,9 @@ class Engine:
             return
         pending = trace.draws[trace.done :]
         if self.flags.fusion:
-            inputs = self.programs.max_inputs
-            pending = fuse_draws(pending, lambda buffer: buffer.owners > 0, inputs, self.programs.programs)
-            trace.fused += len(trace.draws) - trace.done - len(pending)
+            inputs, known = self.programs.max_inputs, self.programs.programs
+            pending, fused = fuse_draws(pending, lambda buffer: buffer.owners > 0, inputs, known, self.flags.fuses)
+            trace.fusions += fused
             trace.draws[trace.done :] = pending
         last_use: dict[int, int] = {}
         for at, draw in enumerate(pending):

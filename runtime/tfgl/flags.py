@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -11,6 +12,21 @@ from .errors import InvalidArgumentError
 
 def _cache_switch() -> bool:
     return os.environ.get("TFGL_CACHE", "1").lower() not in ("0", "off", "false", "no")
+
+
+FUSIONS = {
+    "constants": "nodes on constants are computed at load",
+    "batch_norms": "batch normalisation goes into the weights of the convolution before it",
+    "padding": "a frame of zeros becomes the padding of the convolution after it",
+    "activations": "bias and activation go into the convolution or matrix product before them",
+    "arguments": "constants that a function is called with become its own",
+    "chains": "element-wise draws become one",
+    "tails": "element-wise draws go into the draw of another kernel that makes their operand",
+    "casts": "integers are converted to floats where an element-wise draw reads them",
+    "layouts": "element-wise draws on what then changes its layout go into that change",
+    "residual": "the sum with another tensor goes into the draw that makes one of the two",
+}
+"""Each fusion by its name, and what it does; the first ones rewrite a graph at load, the others merge draws."""
 
 
 @dataclass(slots=True)
@@ -44,7 +60,10 @@ class Flags:
     """Bake parameters into shader text, one program per shape, as TensorFlow.js does; read at each draw."""
 
     fusion: bool = True
-    """Fuse graph nodes at load; read when a model is loaded."""
+    """Fuse graph nodes at load and draws at capture; False switches all of `FUSIONS` off."""
+
+    fusions_off: Collection[str] = frozenset()
+    """Names of `FUSIONS` not to use; all others are. Read when a model is loaded and when it runs for new shapes."""
 
     host_forward_limit: int = 128
     """Graph nodes on fewer elements, all of which the host already holds, run on the host (shape arithmetic)."""
@@ -62,13 +81,37 @@ class Flags:
         Traceback (most recent call last):
         ...
         tfgl.errors.InvalidArgumentError: unknown flag 'no_such'; flags are backend, device_index, \
-gl_version, accessor, program_cache, shapes_as_constants, fusion, host_forward_limit, max_recordings, \
-max_recorded_draws
+gl_version, accessor, program_cache, shapes_as_constants, fusion, fusions_off, host_forward_limit, \
+max_recordings, max_recorded_draws
         """
         names = [f.name for f in fields(self)]
         if name not in names:
             raise InvalidArgumentError(f"unknown flag {name!r}; flags are {', '.join(names)}")
+        if name == "fusions_off":
+            _check_fusions(value)
         setattr(self, name, value)
+
+    def fuses(self, name: str) -> bool:
+        """Whether the fusion ``name`` is used; InvalidArgumentError when ``fusions_off`` names one that is none.
+
+        >>> Flags(fusions_off={"residual"}).fuses("residual"), Flags(fusions_off={"residual"}).fuses("tails")
+        (False, True)
+        >>> Flags(fusions_off={"residuals"}).fuses("tails")
+        Traceback (most recent call last):
+        ...
+        tfgl.errors.InvalidArgumentError: no fusion 'residuals'; those of fusions_off are constants, batch_norms, \
+padding, activations, arguments, chains, tails, casts, layouts, residual
+        """
+        _check_fusions(self.fusions_off)
+        return self.fusion and name not in self.fusions_off
+
+
+def _check_fusions(names: object) -> None:
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise InvalidArgumentError(f"fusions_off takes a set of names, got {names!r}")
+    for name in names:
+        if name not in FUSIONS:
+            raise InvalidArgumentError(f"no fusion {name!r}; those of fusions_off are {', '.join(FUSIONS)}")
 
 
 flags = Flags()

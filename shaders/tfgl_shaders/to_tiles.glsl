@@ -9,13 +9,13 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         rows[r] = VALUE4(0);
         if (h < out_height) {
             int i = ((place.n * out_height + h) * out_width + at.x) * out_channels + c;
-            if ((out_channels & 3) == 0) rows[r] = x_texel(i >> 2);
+            if ((out_channels & 3) == 0) rows[r] = VALUE4(x_texel(i >> 2));
             else {
                 int left = out_channels - c;
-                rows[r].x = x_at(i);
-                if (left > 1) rows[r].y = x_at(i + 1);
-                if (left > 2) rows[r].z = x_at(i + 2);
-                if (left > 3) rows[r].w = x_at(i + 3);
+                rows[r].x = VALUE(x_at(i));
+                if (left > 1) rows[r].y = VALUE(x_at(i + 1));
+                if (left > 2) rows[r].z = VALUE(x_at(i + 2));
+                if (left > 3) rows[r].w = VALUE(x_at(i + 3));
             }
         }
     }

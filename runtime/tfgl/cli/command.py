@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import TfglError
+from ..flags import FUSIONS
 from ..tables import make_table as make_table
 from ..tables import one_line as one_line
 from ..tables import printable as printable
@@ -87,12 +88,13 @@ class Settings:
 
     device: str = "auto"
     gl: str | None = None
+    no_fusion: tuple[str, ...] = ()
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
 
     def flags(self) -> Flags:
-        """The process's flags with what ``--device`` and ``--gl`` say."""
+        """The process's flags with what ``--device``, ``--gl`` and ``--no-fusion`` say."""
         from ..flags import flags
 
         changed: dict[str, Any] = {}
@@ -101,6 +103,8 @@ class Settings:
             changed = {"backend": backend, "device_index": int(index) if index else None}
         if self.gl is not None:
             changed["gl_version"] = int(self.gl.replace(".", "")) * 10
+        if self.no_fusion:
+            changed["fusions_off"] = frozenset(self.no_fusion)
         return replace(flags, **changed)
 
     @contextmanager
@@ -111,10 +115,11 @@ class Settings:
         nothing is compiled on it yet.
         """
         from .. import engine as engines
+        from ..flags import flags as process_flags
         from ..gl.device import open_device
 
         flags = self.flags()
-        if not fresh and self.device == "auto" and self.gl is None:
+        if not fresh and flags == process_flags:
             yield engines.current()
             return
         made = engines.Engine(open_device(flags), flags)
@@ -142,14 +147,23 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--device", default="auto", metavar="DEVICE", callback=_check_device, show_default=True,
                   help="auto, egl, egl:N (the EGL device of that index) or glfw.")  # fmt: skip
     @click.option("--gl", type=click.Choice(["3.3"]), default=None, help="Use nothing newer than OpenGL 3.3.")
+    @click.option("--no-fusion", multiple=True, metavar="NAME", type=click.Choice(tuple(FUSIONS)),
+                  help=f"Leave out a fusion, as often as wanted: {', '.join(FUSIONS)}.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there.")
     @click.option("--quiet", is_flag=True, help="No messages and no progress on stderr but errors.")
     @click.option("--debug", is_flag=True, help="Print the traceback of an error.")
     @functools.wraps(function)
     def wrapped(
-        *args: Any, device: str, gl: str | None, as_json: bool, quiet: bool, debug: bool, **options: Any
+        *args: Any,
+        device: str,
+        gl: str | None,
+        no_fusion: tuple[str, ...],
+        as_json: bool,
+        quiet: bool,
+        debug: bool,
+        **options: Any,
     ) -> None:
-        settings = Settings(device, gl, as_json, quiet, debug)
+        settings = Settings(device, gl, no_fusion, as_json, quiet, debug)
         try:
             function(settings, *args, **options)
         except (click.exceptions.Exit, click.Abort, KeyboardInterrupt, BrokenPipeError):

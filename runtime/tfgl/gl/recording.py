@@ -16,7 +16,7 @@ from tfgl_shaders.assembly import Source
 from . import raw
 from .device import Device
 from .programs import Program
-from .textures import Texture, TexturePool, TextureShape
+from .textures import BYTES_PER_TEXEL, Texture, TexturePool, TextureShape
 
 GLCall = tuple[Callable[..., object], tuple[int, ...]]
 _UNIFORM_ALIGNMENT = 256
@@ -39,6 +39,12 @@ class Buffer:
         self.first_row = first_row
         self.texture: Texture | None = None
         self.owners = 0
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the texels that hold data."""
+        columns, rows = self.viewport
+        return columns * rows * max(1, self.shape.layers) * BYTES_PER_TEXEL
 
 
 @dataclass(slots=True)

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..dtypes import DType
-from ..engine import Engine
-from ..gl.recording import Buffer, Recording
+from ..engine import LAYOUT_CHANGES, Engine
+from ..gl.recording import Buffer, Draw, Recording
 from ..ir.graph import Edge, Graph
 from ..ir.tables import Resources
 from ..tensor import Tensor
 from .front import Front, what_is_left
 from .prepared import Array, Feeds, PreparedGraph, named, own_tensor
 from .run import Fed, Run, held_values
+from .stats import Conversions
 
 _Key = tuple[Any, ...]
 
@@ -46,6 +47,8 @@ class _Captured:
     guards: dict[Edge, bytes]
     order: tuple[Edge, ...]
     outputs: list[_Output]
+    fusions: Mapping[str, int]
+    conversions: Mapping[str, Conversions]
 
 
 class Executor(PreparedGraph):
@@ -66,9 +69,24 @@ class Executor(PreparedGraph):
     @property
     def recorded_draws(self) -> int:
         """Draws of the newest recording."""
-        for captured in reversed(self._captured.values()):
-            return captured[-1].recording.draws
-        return 0
+        newest = self._newest
+        return newest.recording.draws if newest else 0
+
+    @property
+    def draw_fusions(self) -> Mapping[str, int]:
+        """How often each fusion of draws was done in the newest recording."""
+        newest = self._newest
+        return newest.fusions if newest else {}
+
+    @property
+    def conversions(self) -> Mapping[str, Conversions]:
+        """Changes of layout in the newest recording, by direction."""
+        newest = self._newest
+        return newest.conversions if newest else {}
+
+    @property
+    def _newest(self) -> _Captured | None:
+        return next((captured[-1] for captured in reversed(self._captured.values())), None)
 
     def close(self) -> None:
         """Release weights and recordings."""
@@ -162,7 +180,8 @@ class Executor(PreparedGraph):
                 outputs = [
                     _output(result, own or [], position, fed) for result, own in zip(results, found, strict=True)
                 ]
-                self._keep(key, _Captured(recording, run.guards, tuple(feeds), outputs))
+                fusions, conversions = dict(trace.fusions), conversions_among(trace.draws)
+                self._keep(key, _Captured(recording, run.guards, tuple(feeds), outputs, fusions, conversions))
         return [_owned(result, own or [], fed, feeds) for result, own in zip(results, found, strict=True)]
 
     def _keep(self, key: _Key, captured: _Captured) -> None:
@@ -193,6 +212,16 @@ class Executor(PreparedGraph):
                     parts.append(part.kept.view(output.shape))
             results.append(parts[0] if len(parts) == 1 else _complex(output.shape, parts))
         return results
+
+
+def conversions_among(draws: Sequence[Draw]) -> dict[str, Conversions]:
+    """The draws that only change a layout, by direction."""
+    found: dict[str, Conversions] = {}
+    for draw in draws:
+        if draw.source.body in LAYOUT_CHANGES and not draw.source.steps:
+            before = found.get(draw.source.body, Conversions())
+            found[draw.source.body] = Conversions(before.draws + 1, before.bytes + draw.output.bytes)
+    return found
 
 
 def _as_fed(tensor: Tensor, shape: tuple[int, ...], dtype: DType) -> Tensor:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Collection
+from typing import TypeAlias
 
+from ..flags import Flags
 from ..ir.graph import Function, Graph
 from ..ir.rewrites import bind_constants, fold_batch_norms, fold_constants, fuse_activations, fuse_padding
 from .stats import ModelStats
 
-# By name, so that each can be switched off and is counted apart.
-REWRITES = {
+Rewrite: TypeAlias = Callable[[Graph, Collection[str]], tuple[Graph, int]]
+
+# By name, so that each can be switched off and is counted apart; see `tfgl.flags.FUSIONS`.
+REWRITES: dict[str, Rewrite] = {
     "constants": fold_constants,
     "batch_norms": fold_batch_norms,
     "padding": fuse_padding,
@@ -17,18 +22,17 @@ REWRITES = {
 }
 
 
-def optimize(graph: Graph, stats: ModelStats) -> Graph:
+def optimize(graph: Graph, flags: Flags, stats: ModelStats) -> Graph:
     """A graph that computes the same outputs with fewer nodes; what was done is counted in ``stats.fusions``."""
     outputs = list(graph.outputs)
     protected = {info.edge.node for info in graph.outputs.values()} | {info.edge.node for info in graph.inputs.values()}
     source, signature = graph, graph.signature
     # Control inputs order side effects, and no kernel has any.
-    graph = graph.prune(outputs, control=False)
-    for name, rewrite in REWRITES.items():
-        graph, stats.fusions[name] = rewrite(graph, protected)
-    # Where the rewrites that follow can see them.
-    graph, stats.fusions["arguments"] = bind_constants(graph)
-    functions = {name: _optimized(function, stats) for name, function in graph.functions.items()}
+    graph = _rewritten(graph.prune(outputs, control=False), protected, flags, stats)
+    if flags.fuses("arguments"):
+        # Where the rewrites that follow can see them.
+        graph, stats.fusions["arguments"] = bind_constants(graph)
+    functions = {name: _optimized(function, flags, stats) for name, function in graph.functions.items()}
     graph = graph.replace(functions=functions)
     pruned = graph.prune(outputs)
     # Inputs that no output needs may still be fed.
@@ -37,10 +41,14 @@ def optimize(graph: Graph, stats: ModelStats) -> Graph:
     return pruned.replace(nodes={**inputs, **pruned.nodes}, signature=signature)
 
 
-def _optimized(function: Function, stats: ModelStats) -> Function:
-    graph = function.graph
+def _optimized(function: Function, flags: Flags, stats: ModelStats) -> Function:
     protected = {*function.arguments, *(edge.node for edge in function.results)}
+    return dataclasses.replace(function, graph=_rewritten(function.graph, protected, flags, stats))
+
+
+def _rewritten(graph: Graph, protected: Collection[str], flags: Flags, stats: ModelStats) -> Graph:
     for name, rewrite in REWRITES.items():
-        graph, count = rewrite(graph, protected)
-        stats.fusions[name] += count
-    return dataclasses.replace(function, graph=graph)
+        if flags.fuses(name):
+            graph, count = rewrite(graph, protected)
+            stats.fusions[name] = stats.fusions.get(name, 0) + count
+    return graph

@@ -66,7 +66,7 @@ class GraphRunner:
             if info.edge.node not in self._raised.nodes:
                 raise ModelFormatError(f"output {info.name!r}: {inside_a_loop(graph, info.edge.node)}")
         self._resources = resources_of(graph)
-        runnable = optimize(self._raised, stats) if engine.flags.fusion else self._raised
+        runnable = optimize(self._raised, engine.flags, stats) if engine.flags.fusion else self._raised
         self._executor = Executor(runnable, engine, self._resources)
         self._plain_executor: Executor | None = None
         self._kept: dict[str, list[Tensor]] = {}
@@ -214,6 +214,8 @@ class GraphRunner:
         meter.add_to(stats)
         stats.replays += executor.replays - before
         stats.recordings, stats.draws = executor.recordings, executor.recorded_draws
+        stats.fusions |= executor.draw_fusions
+        stats.conversions = executor.conversions
         if stats.first_ms is None:
             stats.first_ms = elapsed
         else:

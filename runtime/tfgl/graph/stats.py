@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,14 @@ class ProgramCost:
         return self.link_ms + self.first_draw_ms
 
 
+@dataclass(frozen=True, slots=True)
+class Conversions:
+    """Draws that do nothing but move a tensor from one layout to the other, and the bytes that they write."""
+
+    draws: int = 0
+    bytes: int = 0
+
+
 @dataclass(slots=True)
 class ModelStats:
     """Times in milliseconds, measured on the host's clock.
@@ -36,6 +45,9 @@ class ModelStats:
     apart. ``run_ms`` holds later inferences, most recent last, until their draws
     are with the driver (reading an output waits for them; `tfgl.profile` and
     ``tfgl bench`` time that too); ``replays`` how many of them replayed a recording.
+
+    ``fusions`` counts what each of `tfgl.flags.FUSIONS` did, at load and in the newest recording;
+    ``conversions`` has that recording's changes of layout by direction: ``to_flat``, ``to_tiles``.
     """
 
     read_ms: float = 0.0
@@ -52,6 +64,7 @@ class ModelStats:
     recordings: int = 0
     draws: int = 0
     fusions: dict[str, int] = field(default_factory=dict)
+    conversions: Mapping[str, Conversions] = field(default_factory=dict)
     folded: int = 0
 
     @property
