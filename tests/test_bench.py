@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import compare
 import draws
 import fresh
 import report
+import report_peers
+import tables
 import tfgl
 import topologies
 import topologies_images
@@ -21,6 +24,7 @@ import topologies_sequences
 import workloads
 from bench_kernels import CASES
 from digits_model import DIGITS
+from goals import GOALS
 from tfgl.engine import Engine
 from tfgl.errors import NoDeviceError
 from tfgl.gl.device import open_device
@@ -133,13 +137,13 @@ def test_results_of_foreign_origin_are_reported_as_far_as_they_go() -> None:
 @pytest.mark.parametrize(("percent", "expected"), [(0, 1.0), (50, 3.0), (95, 4.8), (100, 5.0)])
 def test_percentile(percent: float, expected: float) -> None:
     values = [5.0, 1.0, 4.0, 2.0, 3.0]
-    assert report.percentile(values, percent) == pytest.approx(expected)
+    assert tables.percentile(values, percent) == pytest.approx(expected)
     assert np.percentile(values, percent) == pytest.approx(expected)
 
 
 def test_percentile_of_nothing() -> None:
     with pytest.raises(ValueError, match="no values"):
-        report.percentile([], 50)
+        tables.percentile([], 50)
 
 
 def test_report_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,11 +153,157 @@ def test_report_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert target.read_text(encoding="utf-8") == capsys.readouterr().out.removesuffix("\n")
 
 
+def test_the_part_of_the_other_kind_stays(tmp_path: Path) -> None:
+    source, target = tmp_path / "r.json", tmp_path / "RESULTS.md"
+    target.write_text("# Benchmarks\n\nstale figures\n\n# Beside other runtimes\n\nkept\n", encoding="utf-8")
+    source.write_text(json.dumps(results(KERNEL)), encoding="utf-8")
+    report.main([str(source), "--output", str(target)])
+    text = target.read_text(encoding="utf-8")
+    assert text.startswith("# Benchmarks") and "stale figures" not in text
+    assert text.endswith("\n\n# Beside other runtimes\n\nkept\n")
+
+
 def test_without_rows_the_old_report_stays(tmp_path: Path) -> None:
     target = tmp_path / "RESULTS.md"
     target.write_text("old")
     assert report.main([str(tmp_path / "absent.json"), "--output", str(target)]) == 0
     assert target.read_text() == "old"
+
+
+# -- beside other runtimes -----------------------------------------------------
+
+
+def starts(*totals_ms: float) -> list[dict[str, float]]:
+    return [{"load_ms": total * 0.25, "first_ms": total * 0.75} for total in totals_ms]
+
+
+def compared(model: str, **more: Any) -> dict[str, Any]:
+    """Ours: 400 cold, 60 warm, 10 steady; WebGL: 1600, 300, 25; wasm: 100, 80, 9.5."""
+    return {
+        "model": model,
+        "cold": {"ours": starts(400, 380, 420), "webgl": starts(1600, 1520, 2100), "wasm": starts(100)},
+        "warm": {"ours": starts(60), "webgl": starts(300), "wasm": starts(80)},
+        "steady": {
+            "ours": [[9.0, 10.0, 12.0], [10.0, 10.0, 10.0]],
+            "webgl": [[25.0], [25.0]],
+            "wasm": [[9.5, 9.5], [9.5, 9.5]],
+        },
+        "details": {
+            "ours": {"programs": 12},
+            "webgl": {"programs": 67, "renderer": "ANGLE (a driver)"},
+            "wasm": {"programs": None, "threads": 2},
+        },
+        "agreement": {"webgl": {"largest": 1e-5, "relative": 2e-6}, "wasm": "no output a: b"},
+        "missing": {},
+        **more,
+    }
+
+
+def beside(*rows: dict[str, Any], **more: Any) -> str:
+    measured = {**results(), "comparison": list(rows), "missing": {}, "elapsed_s": 600.0, **more}
+    return report_peers.markdown(measured)
+
+
+def test_goals_are_judged_by_the_paired_ratios() -> None:
+    found = cells(beside(compared("blazeface")), "blazeface")
+    assert found[2:] == [
+        "yes", "1600", "400", "4.00 [4.00, 4.50]", "25.0", "10.0", "2.50 [2.50, 2.50]", "9.50", "0.950 [0.950, 0.950]",
+        "67", "12",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "expected"),
+    [
+        ("MobileNetV2", {}, "yes"),
+        ("MobileNetV2", {"details": {"ours": {"programs": 26}}}, "no: programs"),
+        ("ResNet50", {}, "no: steady"),
+        ("faceres", {}, "no: steady"),
+        ("centernet", {"cold": {"ours": starts(400), "webgl": starts(1100)}}, "no: cold"),
+        ("centernet", {"steady": {}}, "not measured"),
+        ("a model without a goal", {}, ""),
+    ],
+)
+def test_verdicts(model: str, change: dict[str, Any], expected: str) -> None:
+    row = compared(model, **change)
+    if model == "ResNet50":
+        row["steady"]["wasm"] = [[9.4], [9.4]]
+    if model == "faceres":
+        row["steady"]["wasm"] = [[9.3], [9.3]]
+    assert report_peers.reached(row) == expected
+
+
+def test_every_goal_is_of_a_model_that_is_measured() -> None:
+    published = {"blazeface", "movenet-lightning", "faceres", "selfie", "posenet", "centernet"}
+    built = {workload.name for workload in workloads.workloads()}
+    assert GOALS.keys() <= built | published
+    assert str(GOALS["centernet"]) == "cold ≤ 0.333 × WebGL, steady ≤ 0.5 × WebGL, programs ≤ 60"
+
+
+def test_starts_have_their_parts() -> None:
+    text = beside(compared("m"))
+    found = cells(text[text.index("## Cold and warm") :], "m")
+    assert found[1:4] == ["100 + 300", "400 + 1200", "25.0 + 75.0"]
+    assert found[4:] == ["15.0 + 45.0", "75.0 + 225", "20.0 + 60.0", "5.00 [5.00, 5.00]", "4.50", "6.00"]
+
+
+def test_agreement_is_stated_or_what_keeps_from_it() -> None:
+    text = beside(compared("m"))
+    lines = [line for line in text[text.index("## Steady") :].splitlines() if line.startswith("| m ")]
+    assert lines[0].endswith("| 1.0e-05 | 2.0e-06 |")
+    assert "no output a: b" in lines[1]
+    assert "WebGL draws with ANGLE (a driver)" in text and "threads of wasm: 2" in text
+
+
+def test_what_could_not_be_compared_is_named() -> None:
+    alone = compared("m", missing={"webgl": "out of | memory"}, agreement={})
+    for phase in ("cold", "warm", "steady"):
+        alone[phase] = {"ours": alone[phase]["ours"]}
+    text = beside(alone, missing={"wasm": "no browser"})
+    assert "- wasm: no browser" in text and "- m, webgl: out of \\| memory" in text
+    columns = [line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")]
+    assert columns == [14] * 3 + [11] * 3
+
+
+def test_differences() -> None:
+    ours = {"a": np.array([1.0, 3.0], np.float32), "n": np.array([2, 5], np.int32)}
+    theirs = {"a:0": np.array([1.0, 4.0], np.float32), "n:0": np.array([2, 4], np.int32)}
+    assert compare.differences(theirs, ours) == {"largest": 1.0, "relative": 0.25}
+    assert compare.differences({"b": ours["a"]}, ours) == "no output a: b"
+    assert compare.differences({**theirs, "n": np.zeros(3)}, ours) == "output n is [3], ours [2]"
+    assert compare.differences({"e": np.zeros((0, 2))}, {"e": np.zeros((0, 2))}) == {"largest": 0.0, "relative": 0.0}
+    same = np.array([np.nan, np.inf])
+    assert compare.differences({"a": same}, {"a": same}) == {"largest": 0.0, "relative": 0.0}
+    unlike = compare.differences({"a": np.array([np.nan])}, {"a": np.array([1.0])})
+    assert isinstance(unlike, dict) and np.isnan(unlike["largest"])
+
+
+def test_models_are_chosen_by_name() -> None:
+    assert [workload.name for workload in compare.chosen("ResNet50,digits")] == ["ResNet50", "digits"]
+    assert compare.chosen(None)[0].name == "MobileNetV2"
+    with pytest.raises(ValueError, match="no model Foo"):
+        compare.chosen("digits,Foo")
+
+
+def test_without_peers_ours_is_measured_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        open_device(tfgl.flags).close()
+    except NoDeviceError as error:
+        pytest.skip(f"no GL device: {error}")
+    monkeypatch.setattr(compare, "find_chromium", lambda: None)
+    written = tmp_path / "made" / "peers.json"
+    arguments = ["--models", "digits", "--quick", "--packages", str(tmp_path), "--json", str(written)]
+    assert compare.main(arguments) == 0
+    shown = capsys.readouterr()
+    assert "- webgl: no chromium" in shown.out and "wasm: left out" in shown.err
+    found = json.loads(written.read_text(encoding="utf-8"))
+    (row,) = found["comparison"]
+    assert len(row["cold"]["ours"]) == len(row["warm"]["ours"]) == 1
+    assert len(row["steady"]["ours"]) == 3
+    assert row["details"]["ours"]["from_disk_cache"] == row["details"]["ours"]["programs"]
+    assert "node" not in found["machine_info"]
 
 
 # -- rows and environments ----------------------------------------------------
