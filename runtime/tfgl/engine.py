@@ -381,7 +381,8 @@ class Engine:
 
     def _run(self, program: Program, draw: Draw, viewport: tuple[int, int]) -> None:
         gl = self.device.gl
-        gl.UseProgram(program.glo)
+        bind, arguments = program.bind_call(gl)
+        bind(*arguments)
         image = self.device.flavour == "image"
         for unit, buffer in enumerate(draw.inputs):
             assert buffer.texture is not None, f"{draw.node}: an input of {draw.source.label} has no texture"

@@ -356,6 +356,10 @@ def _here(declared: Input, output: Layout) -> list[str]:
 
 
 VERTEX = """#version 330 core
+#ifdef GL_ARB_separate_shader_objects
+#extension GL_ARB_separate_shader_objects : enable
+out gl_PerVertex { vec4 gl_Position; };
+#endif
 void main() {
     // One triangle that covers the viewport; no vertex buffer.
     gl_Position = vec4(gl_VertexID == 1 ? 3.0 : -1.0, gl_VertexID == 2 ? 3.0 : -1.0, 0.0, 1.0);

@@ -20,13 +20,22 @@ SAMPLER_LIMIT = 16
 
 @dataclass(slots=True)
 class Program:
-    """A linked program and what it cost."""
+    """A linked program and what it cost.
+
+    ``glo`` is what GL calls the program, ``pipeline`` what it calls the pipeline of it and the vertex shader that all
+    share; 0 where the program has both stages.
+    """
 
     glo: int
+    pipeline: int
     source: Source
     link_ms: float
     from_disk: bool
     first_draw_ms: float = 0.0
+
+    def bind_call(self, gl: raw.RawGL) -> tuple[Callable[..., object], tuple[int, ...]]:
+        """The GL call that makes it the current one."""
+        return (gl.BindProgramPipeline, (self.pipeline,)) if self.pipeline else (gl.UseProgram, (self.glo,))
 
     @property
     def compile_ms(self) -> float:
@@ -35,13 +44,18 @@ class Program:
 
 
 class ProgramCache:
-    """Programs of one device by their source."""
+    """Programs of one device by their source.
+
+    From GL 4.1 on the vertex shader is a program of its own: drivers compile it once, and not for each program again.
+    """
 
     def __init__(self, device: Device, flags: Flags) -> None:
         self._device = device
         self._flags = flags
-        self._files = ProgramFiles(device.info.identity)
-        self._vertex = 0
+        self._separable = device.info.version_code >= 410
+        identity = device.info.identity
+        self._files = ProgramFiles(f"{identity}|separable" if self._separable else identity)
+        self._vertex = 0  # a program where programs are separable, else a shader
         self.programs: dict[Source, Program] = {}
 
     @property
@@ -78,20 +92,29 @@ class ProgramCache:
                 if binary:
                     self._files.store(text, binary_format, binary)
         if self._device.flavour == "sampler":
+            # A program in use hides every pipeline.
             gl.UseProgram(name)
             for unit, declared in enumerate(source.inputs):
                 location = gl.GetUniformLocation(name, f"{declared.name}_unit".encode())
                 if location >= 0:
                     gl.Uniform1i(location, unit)
-        return Program(name, source, (perf_counter() - start) * 1e3, from_disk)
+            gl.UseProgram(0)
+        pipeline = gl.pipeline(self._vertex_stage(), name) if self._separable else 0
+        return Program(name, pipeline, source, (perf_counter() - start) * 1e3, from_disk)
+
+    def _vertex_stage(self) -> int:
+        gl = self._device.gl
+        if not self._vertex:
+            shader = gl.compile(raw.VERTEX_SHADER, VERTEX)
+            self._vertex = gl.link((shader,), retrievable=False, separable=True) if self._separable else shader
+        return self._vertex
 
     def _compile(self, source: Source, text: str, *, retrievable: bool) -> int:
         gl = self._device.gl
-        if not self._vertex:
-            self._vertex = gl.compile(raw.VERTEX_SHADER, VERTEX)
         fragment = gl.compile(raw.FRAGMENT_SHADER, text)
+        stages = (fragment,) if self._separable else (self._vertex_stage(), fragment)
         try:
-            return gl.link((self._vertex, fragment), retrievable=retrievable)
+            return gl.link(stages, retrievable=retrievable, separable=self._separable)
         except ShaderError as error:
             numbered = "\n".join(f"{n:4} {line}" for n, line in enumerate(text.splitlines(), 1))
             raise ShaderError(

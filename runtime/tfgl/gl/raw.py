@@ -19,6 +19,7 @@ COLOR_ATTACHMENT0 = 0x8CE0
 COMPILE_STATUS = 0x8B81
 DRAW_FRAMEBUFFER = 0x8CA9
 FRAGMENT_SHADER = 0x8B30
+FRAGMENT_SHADER_BIT = 0x0002
 FRAMEBUFFER = 0x8D40
 FRAMEBUFFER_COMPLETE = 0x8CD5
 INFO_LOG_LENGTH = 0x8B84
@@ -30,6 +31,7 @@ NO_ERROR = 0
 NUM_PROGRAM_BINARY_FORMATS = 0x87FE
 PROGRAM_BINARY_LENGTH = 0x8741
 PROGRAM_BINARY_RETRIEVABLE_HINT = 0x8257
+PROGRAM_SEPARABLE = 0x8258
 QUERY_RESULT = 0x8866
 READ_ONLY = 0x88B8
 RGBA32F = 0x8814
@@ -46,6 +48,7 @@ TIME_ELAPSED = 0x88BF
 TRIANGLES = 0x0004
 UNIFORM_BUFFER = 0x8A11
 VERTEX_SHADER = 0x8B31
+VERTEX_SHADER_BIT = 0x0001
 
 # name -> (result type, argument types); GL 3.3 core unless noted.
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -96,6 +99,9 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "UseProgram": (None, (c_uint,)),
     "Viewport": (None, (c_int, c_int, c_int, c_int)),
     # GL 4.1
+    "BindProgramPipeline": (None, (c_uint,)),
+    "GenProgramPipelines": (None, (c_int, POINTER(c_uint))),
+    "UseProgramStages": (None, (c_uint, c_uint, c_uint)),
     "GetProgramBinary": (None, (c_uint, c_int, POINTER(c_int), POINTER(c_uint), c_void_p)),
     "ProgramBinary": (None, (c_uint, c_uint, c_void_p, c_int)),
     "ProgramParameteri": (None, (c_uint, c_uint, c_int)),
@@ -189,9 +195,14 @@ class RawGL:
         self.CompileShader(shader)
         return shader
 
-    def link(self, shaders: Sequence[int], *, retrievable: bool) -> int:
-        """A program of ``shaders``, linked; ShaderError with the driver's log when it fails."""
+    def link(self, shaders: Sequence[int], *, retrievable: bool, separable: bool = False) -> int:
+        """A program of ``shaders``, linked; ShaderError with the driver's log when it fails.
+
+        A ``separable`` one has some of the stages, and runs in a `pipeline` with others.
+        """
         program: int = self.CreateProgram()
+        if separable:
+            self.ProgramParameteri(program, PROGRAM_SEPARABLE, 1)
         for shader in shaders:
             self.AttachShader(program, shader)
         if retrievable:
@@ -202,6 +213,14 @@ class RawGL:
             self.DeleteProgram(program)
             raise ShaderError(log)
         return program
+
+    def pipeline(self, vertex: int, fragment: int) -> int:
+        """A program pipeline of two separable programs."""
+        name = c_uint(0)
+        self.GenProgramPipelines(1, byref(name))
+        self.UseProgramStages(name.value, VERTEX_SHADER_BIT, vertex)
+        self.UseProgramStages(name.value, FRAGMENT_SHADER_BIT, fragment)
+        return name.value
 
     def linked(self, program: int) -> bool:
         """Link status; waits for the driver's compiler."""

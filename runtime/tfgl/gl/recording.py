@@ -173,7 +173,7 @@ class Recording:
         for at, (draw, offset) in enumerate(zip(draws, offsets, strict=True)):
             program = self._engine.program(draw)
             if program.glo != current_program:
-                calls.append((gl.UseProgram, (program.glo,)))
+                calls.append(program.bind_call(gl))
                 current_program = program.glo
             if offset != current_offset:
                 size = len(draw.parameters)
