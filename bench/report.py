@@ -7,12 +7,16 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import report_peers
+from goals import CONVOLUTIONS_GFLOP_PER_S
 from tables import cell, number, percentile, replaced, surroundings, table
 
 Row = Mapping[str, Any]
+
+RESNET50 = "convolutions of ResNet50"
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -31,8 +35,11 @@ def markdown(results: Mapping[str, Any]) -> str:
         "weights included.",
         models_table(rows),
         "## Kernels",
-        "Until the device has finished, inputs on the device before. GB/s: every input and output once. Programs and "
-        "their compilation: all that the row needs, conversions of layouts and packing of weights included.",
+        "The draws of a kernel as a replay runs them, until the device has finished: inputs on the device, weights "
+        "packed. Call: the same through run_kernel, which decides and binds anew. GB/s: every input and output once. "
+        "Programs and their compilation: all that the row needs, conversions of layouts and packing of weights "
+        "included. Sequences are small graphs, replayed as models are.",
+        *filter(None, [speeds(rows)]),
         kernels_table(rows),
     ]
     missing = results.get("missing", [])
@@ -84,8 +91,8 @@ def models_table(rows: Iterable[Row]) -> str:
 
 
 def kernels_table(rows: Iterable[Row]) -> str:
-    """One line a kernel at one size: time, rates, programs."""
-    head = ("group", "case", "kernel", "median", "p5", "p95", "CPU", "GFLOP/s", "GB/s", "programs", "compile")
+    """One line a kernel at one size: time, rates, draws, programs."""
+    head = ("group", "case", "kernel", "median", "p5", "p95", "CPU", "GFLOP/s", "GB/s")
     lines = []
     for row in rows:
         info = row["extra_info"]
@@ -101,11 +108,30 @@ def kernels_table(rows: Iterable[Row]) -> str:
                 number(info.get("cpu_ms")),
                 number(info.get("gflop_per_s")),
                 number(info.get("gb_per_s")),
+                number(info.get("call_ms")),
+                str(info.get("draws", "")),
                 str(info["programs"]),
                 number(info["compile_ms"]),
             ]
         )
-    return table(head, lines, texts=3)
+    return table((*head, "call", "draws", "programs", "compile"), lines, texts=3)
+
+
+def speeds(rows: Iterable[Row]) -> str:
+    """Geometric means of the GFLOP/s of ResNet50's convolutions, by the window that labels begin with; "" without."""
+    by_window: dict[str, list[float]] = {}
+    for row in rows:
+        speed = row["extra_info"].get("gflop_per_s")
+        if row["group"] == RESNET50 and speed:
+            by_window.setdefault(row["extra_info"]["label"].partition(",")[0], []).append(speed)
+    meant = [speed for window in ("1x1", "3x3") for speed in by_window.get(window, [])]
+    if not meant:
+        return ""
+    parts = ", ".join(f"{window} {number(geometric_mean(found))}" for window, found in sorted(by_window.items()))
+    return (
+        f"Geometric mean over ResNet50's {len(meant)} distinct 1x1 and 3x3 convolutions: "
+        f"**{number(geometric_mean(meant))} GFLOP/s** ({parts}); the goal on two cores is {CONVOLUTIONS_GFLOP_PER_S}."
+    )
 
 
 def _median_ms(row: Row | None) -> float | None:

@@ -23,7 +23,7 @@ def bert(
     x = builder.node("GatherV2", [words, ids, zero])
     x = builder.node("AddV2", [x, builder.normal(1, tokens, width, fan_in=1, gain=0.01)])
     x = builder.node("AddV2", [x, builder.node("GatherV2", [kinds, types, zero])])
-    x = _layer_norm(builder, x, width)
+    x = layer_norm(builder, x, width)
 
     # 0 where a token may be looked at and -10000 where not, for the scores of all heads and queries.
     seen = builder.node("Cast", [mask], SrcT={"type": "DT_INT32"}, DstT={"type": "DT_FLOAT"})
@@ -32,9 +32,9 @@ def bert(
     barred = builder.node("Mul", [unseen, builder.constant_of(-10000.0)])
 
     for _ in range(layers):
-        x = _layer_norm(builder, builder.node("AddV2", [_attended(builder, x, barred, width, heads, tokens), x]), width)
-        wide = _gelu(builder, _dense(builder, x, width, 4 * width, tokens))
-        x = _layer_norm(builder, builder.node("AddV2", [_dense(builder, wide, 4 * width, width, tokens), x]), width)
+        x = layer_norm(builder, builder.node("AddV2", [_attended(builder, x, barred, width, heads, tokens), x]), width)
+        wide = gelu(builder, _dense(builder, x, width, 4 * width, tokens))
+        x = layer_norm(builder, builder.node("AddV2", [_dense(builder, wide, 4 * width, width, tokens), x]), width)
 
     first = builder.node(
         "StridedSlice",
@@ -79,14 +79,14 @@ def _attended(builder: Builder, x: str, barred: str, width: int, heads: int, tok
     return _dense(builder, mixed, width, width, tokens)
 
 
-def _gelu(builder: Builder, x: str) -> str:
+def gelu(builder: Builder, x: str) -> str:
     """x (1 + erf(x / sqrt 2)) / 2 (Hendrycks and Gimpel 2016)."""
     scaled = builder.node("RealDiv", [x, builder.constant_of(float(np.sqrt(2.0)))])
     shares = builder.node("AddV2", [builder.node("Erf", [scaled]), builder.constant_of(1.0)])
     return builder.node("Mul", [x, builder.node("Mul", [shares, builder.constant_of(0.5)])])
 
 
-def _layer_norm(builder: Builder, x: str, width: int) -> str:
+def layer_norm(builder: Builder, x: str, width: int) -> str:
     """A layer norm over the last axis, as TensorFlow's moments and batch_normalization spell it out."""
     axes = builder.whole(-1)
     mean = builder.node("Mean", [x, axes], keep_dims={"b": True})

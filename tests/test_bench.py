@@ -81,7 +81,7 @@ MODEL = [
 ]
 KERNEL = row(
     [0.001, 0.002, 0.004], "matmul", kernel="BatchMatMul", label="8 | 8", programs=2, compile_ms=90.0,
-    gb_per_s=1.5, gflop_per_s=20.25, cpu_ms=3.0,
+    gb_per_s=1.5, gflop_per_s=20.25, cpu_ms=3.0, call_ms=2.5, draws=4,
 )  # fmt: skip
 
 
@@ -103,13 +103,35 @@ def test_a_model_without_some_rows_has_empty_cells() -> None:
 
 def test_kernels_are_one_line_each() -> None:
     found = cells(report.markdown(results(KERNEL)), "matmul")
-    assert found == ["matmul", "8 ¦ 8", "BatchMatMul", "2.00", "1.10", "3.80", "3.00", "20.2", "1.50", "2", "90.0"]
+    call = ["2.50", "4", "2", "90.0"]
+    assert found == ["matmul", "8 ¦ 8", "BatchMatMul", "2.00", "1.10", "3.80", "3.00", "20.2", "1.50", *call]
+
+
+def test_speed_of_convolutions_is_a_geometric_mean() -> None:
+    labels = {"1x1, 56x56 64 -> 64": 10.0, "1x1, 7x7 512 -> 64": 40.0, "3x3, 7x7 64 -> 64": 20.0, "7x7, 3 -> 64": 5.0}
+    rows = [row([0.001], report.RESNET50, label=label, gflop_per_s=speed) for label, speed in labels.items()]
+    text = report.speeds([*rows, KERNEL])
+    assert "3 distinct 1x1 and 3x3 convolutions: **20.0 GFLOP/s** (1x1 20.0, 3x3 20.0, 7x7 5.00)" in text
+    assert report.speeds([KERNEL]) == ""
+
+
+def test_every_distinct_convolution_of_resnet50_is_a_row() -> None:
+    artifacts = topologies.resnet50(32)
+    assert artifacts.model_topology is not None
+    convolutions = [node for node in artifacts.model_topology["node"] if node["op"] == "_FusedConv2D"]
+    expected = {
+        (artifacts.weights[node["input"][1]].shape, int(node["attr"]["strides"]["list"]["i"][1]))
+        for node in convolutions
+    }
+    rows = [case for case in CASES if case.group == report.RESNET50]
+    assert {(case.inputs["filter"].shape, case.attrs["strides"][0]) for case in rows} == expected
+    assert len(rows) == len(expected)
 
 
 def test_tables_have_as_many_columns_in_every_line() -> None:
     lines = [line for line in report.markdown(results(*MODEL, KERNEL)).splitlines() if line.startswith("|")]
     columns = [line.replace("\\|", "").count("|") for line in lines]
-    assert columns == [17] * 3 + [12] * 3
+    assert columns == [17] * 3 + [14] * 3
 
 
 @pytest.mark.parametrize(("load", "busy"), [(0.1, False), (0.4, False), (0.6, True), (3.0, True)])
@@ -318,7 +340,7 @@ def test_flops_of_rows() -> None:
     flops = {case.name: case.flops for case in CASES}
     assert flops["512 x 512 x 512"] == 2 * 512**3
     assert flops["attention q k^T, 12 heads"] == 2 * 12 * 128 * 64 * 128
-    assert flops["56x56 64 -> 64"] == 2 * 56 * 56 * 9 * 64 * 64
+    assert flops["3x3, 56x56 64 -> 64"] == 2 * 56 * 56 * 9 * 64 * 64
     assert flops["3x3 112x112x96, stride 2"] == 2 * 56 * 56 * 9 * 96
     assert flops["4x4 32x32 128 -> 64"] == 2 * 32 * 32 * 16 * 128 * 64
 

