@@ -11,6 +11,7 @@ import pytest
 
 import tfgl
 from graph_models import Array, graph_model, i32, node, placeholder
+from lstm_graphs import lstm_step, lstm_weights
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError
 from tfgl.flags import FUSIONS
@@ -72,6 +73,11 @@ def cases() -> Iterator[Case]:
         "padding",
         [IMAGE, node("f", "Pad", ["x", "frame"]), conv("y", "f", "k", padding="VALID")],
         X, {**KERNELS, "frame": i32([[0, 0], [1, 2], [0, 1], [0, 0]])},
+    )  # fmt: skip
+    yield Case(
+        "lstm_cells",
+        [*(placeholder(name, (-1, -1)) for name in "xhc"), *lstm_step("y", "x", "h", "c")],
+        {"x": numbers(3, 5), "h": numbers(3, 8, seed=1), "c": numbers(3, 8, seed=2)}, lstm_weights(5, 8),
     )  # fmt: skip
     yield Case(
         "activations",

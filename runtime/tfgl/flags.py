@@ -15,6 +15,7 @@ def _cache_switch() -> bool:
 
 
 FUSIONS = {
+    "lstm_cells": "a step of an LSTM is one node",
     "constants": "nodes on constants are computed at load",
     "batch_norms": "batch normalisation goes into the weights of the convolution before it",
     "padding": "a frame of zeros becomes the padding of the convolution after it",

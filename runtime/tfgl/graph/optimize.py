@@ -8,13 +8,22 @@ from typing import TypeAlias
 
 from ..flags import Flags
 from ..ir.graph import Function, Graph
-from ..ir.rewrites import bind_constants, fold_batch_norms, fold_constants, fuse_activations, fuse_padding
+from ..ir.rewrites import (
+    bind_constants,
+    fold_batch_norms,
+    fold_constants,
+    fuse_activations,
+    fuse_lstm_cells,
+    fuse_padding,
+)
 from .stats import ModelStats
 
 Rewrite: TypeAlias = Callable[[Graph, Collection[str]], tuple[Graph, int]]
 
 # By name, so that each can be switched off and is counted apart; see `tfgl.flags.FUSIONS`.
 REWRITES: dict[str, Rewrite] = {
+    # First: products with states of zeros are constants, and a step without them is none.
+    "lstm_cells": fuse_lstm_cells,
     "constants": fold_constants,
     "batch_norms": fold_batch_norms,
     "padding": fuse_padding,

@@ -10,6 +10,14 @@ from .bind_constants import bind_constants
 from .fold_batch_norms import fold_batch_norms
 from .fold_constants import fold_constants
 from .fuse_activations import fuse_activations
+from .fuse_lstm_cells import fuse_lstm_cells
 from .fuse_padding import fuse_padding
 
-__all__ = ["bind_constants", "fold_batch_norms", "fold_constants", "fuse_activations", "fuse_padding"]
+__all__ = [
+    "bind_constants",
+    "fold_batch_norms",
+    "fold_constants",
+    "fuse_activations",
+    "fuse_lstm_cells",
+    "fuse_padding",
+]
