@@ -50,6 +50,43 @@ IMAGE = placeholder("x", (-1, -1, -1, -1))
 X = {"x": numbers(2, 9, 7, 6)}
 KERNELS = {"k": numbers(3, 3, 6, 5, seed=1) / 5, "p": numbers(1, 1, 6, 6, seed=2) / 2, "b": numbers(6, seed=3)}
 
+NUMBERS = {
+    "zero": 0.0, "one": 1.0, "three": 3.0, "six": 6.0, "half": 0.5, "sixth": 1 / 6, "root_half": 0.5**0.5,
+    "root_2": 2**0.5, "minus_root_half": -(0.5**0.5), "cubic": 0.044715, "root_2_pi": (2 / np.pi) ** 0.5,
+}  # fmt: skip
+NUMBERS = {name: np.float32(value) for name, value in NUMBERS.items()}
+# As frameworks write them, on the node named first; the result is y.
+FORMULAS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
+    "clips to 6": lambda x: [node("low", "Maximum", [x, "zero"]), node("y", "Minimum", ["low", "six"])],
+    "clips from 6": lambda x: [node("high", "Minimum", ["six", x]), node("y", "Maximum", ["high", "zero"])],
+    "clips by value": lambda x: [node("y", "ClipByValue", [x, "zero", "six"])],
+    "clips of relu": lambda x: [node("r", "Relu", [x]), node("low", "Maximum", ["r", "zero"]),
+                                node("y", "Minimum", ["low", "six"])],
+    "swish": lambda x: [node("g", "Sigmoid", [x]), node("y", "Mul", [x, "g"])],
+    "swish with a number": lambda x: [node("bx", "Mul", ["one", x]), node("g", "Sigmoid", ["bx"]),
+                                      node("y", "Mul", ["g", x])],
+    "hard_swish": lambda x: [node("s", "AddV2", [x, "three"]), node("r", "Relu6", ["s"]),
+                             node("g", "Mul", ["r", "sixth"]), node("y", "Mul", [x, "g"])],
+    "hard_swish divided": lambda x: [node("s", "AddV2", ["three", x]), node("r", "Relu6", ["s"]),
+                                     node("xr", "Mul", [x, "r"]), node("y", "RealDiv", ["xr", "six"])],
+    "hard_swish of the gate": lambda x: [node("s", "AddV2", [x, "three"]), node("r", "Relu6", ["s"]),
+                                             node("y", "Mul", ["r", "sixth"])],
+    "gelu with erf": lambda x: [node("d", "RealDiv", [x, "root_2"]), node("e", "Erf", ["d"]),
+                                node("o", "AddV2", ["one", "e"]), node("h", "Mul", ["half", x]),
+                                node("y", "Mul", ["h", "o"])],
+    "gelu with erfc": lambda x: [node("n", "Neg", [x]), node("d", "Mul", ["n", "root_half"]), node("e", "Erfc", ["d"]),
+                                 node("h", "Mul", ["half", x]), node("y", "Mul", ["h", "e"])],
+    "gelu with tanh": lambda x: [node("c3", "Pow", [x, "three"]), node("k3", "Mul", ["cubic", "c3"]),
+                                 node("sum", "AddV2", [x, "k3"]), node("in", "Mul", ["root_2_pi", "sum"]),
+                                 node("t", "Tanh", ["in"]), node("o", "AddV2", ["one", "t"]),
+                                 node("g", "Mul", ["half", "o"]), node("y", "Mul", [x, "g"])],
+    "gelu with tanh, factored": lambda x: [
+        node("x2", "Square", [x]), node("k2", "Mul", ["x2", "cubic"]), node("more", "AddV2", ["k2", "one"]),
+        node("kx", "Mul", [x, "root_2_pi"]), node("in", "Mul", ["kx", "more"]), node("t", "Tanh", ["in"]),
+        node("o", "AddV2", ["t", "one"]), node("h", "Mul", [x, "half"]), node("y", "Mul", ["h", "o"]),
+    ],
+}  # fmt: skip
+
 
 def cases() -> Iterator[Case]:
     yield Case(
@@ -91,9 +128,26 @@ def cases() -> Iterator[Case]:
     )  # fmt: skip
     yield Case(
         "tails",
-        [IMAGE, conv("c", "x", "p"), node("e", "Tanh", ["c"]), node("y", "Mul", ["e", "b"])],
+        [IMAGE, conv("c", "x", "p"), node("e", "Softplus", ["c"]), node("y", "Mul", ["e", "b"])],
         X, KERNELS, count=2,
     )  # fmt: skip
+    for label, steps in FORMULAS.items():
+        name, _, label = label.partition(" ")
+        for after, last in (("alone", "x"), ("after a convolution", "c")):
+            nodes = [IMAGE, *([conv("c", "x", "p")] if last == "c" else []), *steps(last)]
+            yield Case(name, nodes, X, {**KERNELS, **NUMBERS}, label=f"{label} {after}".strip())
+    for label, value in (("one number", np.float32(-0.5)), ("by channel", numbers(1, 1, 6, seed=7))):
+        steps = [conv("c", "x", "p"), node("m", "Mul", ["v", "c"]), node("a", "AddV2", ["m", "b"]),
+                 node("s", "Sub", ["a", "v"]), node("y", "RealDiv", ["s", "v"])]  # fmt: skip
+        yield Case("scales", [IMAGE, *steps], X, {**KERNELS, "v": value}, count=4, label=label)
+    deep = [conv("c", "x", "d", "DepthwiseConv2dNative"), node("biased", "BiasAdd", ["c", "v"])]
+    scaled = [*deep, node("m", "Mul", ["biased", "v"]), node("y", "AddV2", ["m", "v"])]
+    weights = {"d": numbers(3, 3, 6, 2), "v": numbers(12, seed=1)}
+    yield Case("scales", [IMAGE, *scaled], X, weights, count=2, label="of a depthwise convolution")
+    product = [placeholder("x", (-1, -1)), node("p", "MatMul", ["x", "w"], transpose_b=True),
+               node("m", "Mul", ["p", "v"]), node("y", "Relu", ["m"])]  # fmt: skip
+    weights = {"w": numbers(5, 7), "v": numbers(5, seed=1)}
+    yield Case("scales", product, {"x": numbers(4, 7)}, weights, label="of a matrix product")
     yield Case("residual", [IMAGE, conv("c", "x", "p"), node("y", "AddV2", ["x", "c"])], X, KERNELS)
     pixels = {"x": np.random.default_rng(0).integers(0, 256, (1, 9, 7, 3)).astype(np.int32)}
     floats = node("f", "Cast", ["x"], SrcT="DT_INT32", DstT="DT_FLOAT")

@@ -188,7 +188,7 @@ WRONG = [
     ({"x": (1, 5, 5, 3), "filter": (3, 3, 4, 2)}, {}, "must match"),
     ({"x": (5, 5, 3), "filter": (3, 3, 3, 2)}, {}, "rank"),
     ({"x": (1, 5, 5, 3), "filter": (3, 3, 3, 2)}, {"pad": "full"}, "padding"),
-    ({"x": (1, 5, 5, 3), "filter": (3, 3, 3, 2)}, {"activation": "gelu"}, "gelu"),
+    ({"x": (1, 5, 5, 3), "filter": (3, 3, 3, 2)}, {"activation": "mish"}, "mish"),
 ]
 
 

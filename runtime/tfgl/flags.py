@@ -18,6 +18,11 @@ FUSIONS = {
     "lstm_cells": "a step of an LSTM is one node",
     "constants": "nodes on constants are computed at load",
     "batch_norms": "batch normalisation goes into the weights of the convolution before it",
+    "clips": "minima and maxima with 0 and 6 become relu and relu6",
+    "swish": "x sigmoid(x) becomes one activation",
+    "hard_swish": "relu6(x + 3) / 6, and x times it, become one activation",
+    "gelu": "gelu spelt out with erf, erfc or tanh becomes one activation",
+    "scales": "constants that a convolution or matrix product is multiplied by, or that are added, go into its weights",
     "padding": "a frame of zeros becomes the padding of the convolution after it",
     "activations": "bias and activation go into the convolution or matrix product before them",
     "arguments": "constants that a function is called with become its own",
@@ -101,7 +106,7 @@ max_recordings, max_recorded_draws
         Traceback (most recent call last):
         ...
         tfgl.errors.InvalidArgumentError: no fusion 'residuals'; those of fusions_off are constants, batch_norms, \
-padding, activations, arguments, chains, tails, casts, layouts, residual
+clips, swish, hard_swish, gelu, scales, padding, activations, arguments, chains, tails, casts, layouts, residual
         """
         _check_fusions(self.fusions_off)
         return self.fusion and name not in self.fusions_off

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfgl.errors import InvalidArgumentError, ModelFormatError, TfglError
 from tfgl.ir.graph import Graph
-from tfgl.ir.rewrites import fold_batch_norms, fold_constants, fuse_activations, fuse_padding
+from tfgl.ir.rewrites import PORTABLE_ACTIVATIONS, fold_batch_norms, fold_constants, fuse_activations, fuse_padding
 
 from .biases import normalize_biases
 from .clean_nodes import drop_control_inputs, remove_identities, strip_debug_ops
@@ -54,7 +54,7 @@ def _shared(rewrite: SharedRewrite) -> Pass:
 def _fuse_operations(graph: Graph, context: PassContext) -> Rewritten:
     """The graph with biases and activations behind them fused into convolutions and matrix products."""
     # TensorFlow.js ignores an activation that is fused without a bias.
-    return Rewritten(*fuse_activations(graph, context.protected, need_bias=True))
+    return Rewritten(*fuse_activations(graph, context.protected, need_bias=True, activations=PORTABLE_ACTIVATIONS))
 
 
 # Those that look at functions themselves run once; the others also on every function that stays.

@@ -12,9 +12,14 @@ from ..ir.rewrites import (
     bind_constants,
     fold_batch_norms,
     fold_constants,
+    fold_scales,
     fuse_activations,
     fuse_lstm_cells,
     fuse_padding,
+    recognize_clips,
+    recognize_gelu,
+    recognize_hard_swish,
+    recognize_swish,
 )
 from .stats import ModelStats
 
@@ -26,6 +31,12 @@ REWRITES: dict[str, Rewrite] = {
     "lstm_cells": fuse_lstm_cells,
     "constants": fold_constants,
     "batch_norms": fold_batch_norms,
+    "clips": recognize_clips,
+    "swish": recognize_swish,
+    "hard_swish": recognize_hard_swish,
+    "gelu": recognize_gelu,
+    # After the formulas: it would take the 3 of x + 3 into a bias.
+    "scales": fold_scales,
     "padding": fuse_padding,
     "activations": fuse_activations,
 }

@@ -22,6 +22,9 @@ _PIECEWISE: Mapping[str, tuple[float, float]] = {
     "leakyrelu": (0.2, math.inf),
     "prelu": (1.0, math.inf),
 }
+# Activations that are cases of their own of that formula, by number; their factor takes the place of the slope.
+_GATES: Mapping[str, int] = {"hardswish": 1, "hardsigmoid": 2}
+_SIXTH = 1 / 6
 # Activations that a function of their own computes: the function, its file, the kernel of that name.
 _FUNCTIONS: Mapping[str, tuple[str, str, str]] = {
     "elu": ("elu_exact", "math/elu", "Elu"),
@@ -29,8 +32,18 @@ _FUNCTIONS: Mapping[str, tuple[str, str, str]] = {
     "sigmoid": ("sigmoid_exact", "math/sigmoid", "Sigmoid"),
     "softplus": ("softplus_exact", "math/softplus", "Softplus"),
     "tanh": ("tanh_exact", "math/hyperbolic", "Tanh"),
+    "swish": ("swish_exact", "math/swish", "_Swish"),
+    "gelu": ("gelu_exact", "math/gelu", "_Gelu"),
+    "gelutanh": ("gelu_tanh", "math/gelu_tanh", "_GeluTanh"),
 }
-_KERNELS: Mapping[str, str] = {"relu": "Relu", "relu6": "Relu6", "leakyrelu": "LeakyRelu", "prelu": "Prelu"}
+_KERNELS: Mapping[str, str] = {
+    "relu": "Relu",
+    "relu6": "Relu6",
+    "leakyrelu": "LeakyRelu",
+    "prelu": "Prelu",
+    "hardswish": "_HardSwish",
+    "hardsigmoid": "_HardSigmoid",
+}
 
 
 @dataclass(slots=True)
@@ -51,6 +64,8 @@ class Epilogue:
             result = _run("Add", {"a": result, "b": self.bias_after})
         if self.activation_after == "leakyrelu":
             return _run("LeakyRelu", {"x": result}, {"alpha": self.leakyrelu_alpha})
+        if self.activation_after in _GATES:
+            return _run(_KERNELS[self.activation_after], {"x": result}, {"factor": self.leakyrelu_alpha})
         if self.activation_after == "prelu":
             assert self.prelu_weights is not None
             return _run("Prelu", {"x": result, "alpha": self.prelu_weights})
@@ -73,13 +88,14 @@ def epilogue(
 ) -> Epilogue:
     """The epilogue for a result with ``channels`` channels and ``owner``'s dtype.
 
+    ``leakyrelu_alpha`` is leakyrelu's slope, or the factor of hardswish and hardsigmoid, a sixth by default.
     ``channel_axis`` -3: bias and slopes of more than one axis are given for
     channels first. Raises InvalidArgumentError for an unknown activation, for
     prelu without weights, and for activations that int32 does not have.
     """
     name = activation or "linear"
-    if name not in _PIECEWISE and name not in _FUNCTIONS:
-        known = ", ".join([*_PIECEWISE, *_FUNCTIONS])
+    if name not in _PIECEWISE and name not in _FUNCTIONS and name not in _GATES:
+        known = ", ".join([*_PIECEWISE, *_GATES, *_FUNCTIONS])
         raise InvalidArgumentError(f"Activation {name} has not been implemented; those there are: {known}")
     if name == "prelu" and prelu_weights is None:
         raise InvalidArgumentError("activation 'prelu' needs the input preluActivationWeights")
@@ -87,7 +103,9 @@ def epilogue(
         raise InvalidArgumentError(f"activation {name!r} takes float32, got {owner.dtype}")
     engine = owner.engine
     slope, cap = _PIECEWISE.get(name, (1.0, math.inf))
-    if name == "leakyrelu" and leakyrelu_alpha is not None:
+    if name in _GATES:
+        slope = _SIXTH
+    if name in ("leakyrelu", *_GATES) and leakyrelu_alpha is not None:
         slope = float(leakyrelu_alpha)
     result = Epilogue({}, {}, {}, leakyrelu_alpha=slope)
     if bias is not None and bias.dtype != owner.dtype:
@@ -114,7 +132,10 @@ def epilogue(
     elif name in _FUNCTIONS:
         function, include, _ = _FUNCTIONS[name]
         result.defines |= {"ACTIVATION": function, "INCLUDES": include}
-    result.parameters |= {"bias_step": step, "activation_slope": slope, "activation_cap": cap}
+    gate = 0 if after else _GATES.get(name, 0)
+    result.parameters |= {
+        "bias_step": step, "activation_slope": slope, "activation_cap": cap, "activation_gate": gate,
+    }  # fmt: skip
     return result
 
 

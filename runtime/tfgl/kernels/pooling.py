@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from ..errors import InvalidArgumentError
 from ..ir.shapes import Convolution, pool2d_geometry, pool3d_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
 from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor
 from .convolution import zeros
+from .reductions import SUM, reduce
 from .tiles import (
     VOLUMES_TO_CHANNELS_FIRST,
     VOLUMES_TO_CHANNELS_LAST,
@@ -83,6 +86,12 @@ def _pooled(x: Tensor, geometry: Convolution, defines: dict[str, object]) -> Ten
         return x.view(x.shape)
     if not geometry.channels_last:
         x = transposed(x, VOLUMES_TO_CHANNELS_LAST)
+    if "MAXIMUM" not in defines and geometry.covers_input:
+        # The mean of whole images, which more fragments than one for each result can share.
+        axes = tuple(range(1, x.ndim - 1))
+        count = float(math.prod(geometry.in_spatial))
+        means = reduce(x, axes, SUM, last_shape(geometry), "float32", count)
+        return means if geometry.channels_last else transposed(means, VOLUMES_TO_CHANNELS_FIRST)
 
     def draw(part: Tensor, shape: Shape) -> Tensor:
         values = in_parameters(part) | window_parameters(geometry) | depth_parameters(geometry)

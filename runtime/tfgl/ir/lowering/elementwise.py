@@ -58,6 +58,21 @@ one_to_one({"Complex": "Complex"}, ("real", "imag"))
 one_to_one({"Prelu": "Prelu"}, ("x", "alpha"))
 
 
+# Ops that rewrites at load make.
+for _op in ("_Gelu", "_GeluTanh", "_Swish"):
+
+    @lower(_op, inputs=1, kernels=(_op,), internal=True)
+    def _activation(call: Call, kernel: str = _op) -> Value:
+        return unary(call, kernel, call.inputs[0])
+
+
+for _op in ("_HardSigmoid", "_HardSwish"):
+
+    @lower(_op, inputs=1, kernels=(_op,), internal=True)
+    def _hard(call: Call, kernel: str = _op) -> Value:
+        return call.one(kernel, {"x": call.inputs[0]}, factor=call.number("factor", 1 / 6))
+
+
 @lower("Sign", inputs=1, kernels=("Sign", "IsNan", *SELECT))
 def sign(call: Call) -> Value:
     """NaN stays NaN, as in TensorFlow; the kernel makes it 0, as the original's specs ask."""

@@ -9,20 +9,29 @@ from ...errors import ModelFormatError
 from .arrange import binary, reshape, scalar_like, unary
 from .call import Call, Value
 
-# TensorFlow's name in `fused_ops` -> the `activation` of a fused kernel.
+# Name in `fused_ops`, TensorFlow's or that of an op of tfgl's own -> the `activation` of a fused kernel, and the kernel
+# that computes it alone.
 ACTIVATIONS = {
-    "Relu": "relu",
-    "Relu6": "relu6",
-    "Elu": "elu",
-    "Sigmoid": "sigmoid",
-    "LeakyRelu": "leakyrelu",
-    "Prelu": "prelu",
+    "Relu": ("relu", "Relu"),
+    "Relu6": ("relu6", "Relu6"),
+    "Elu": ("elu", "Elu"),
+    "Sigmoid": ("sigmoid", "Sigmoid"),
+    "Tanh": ("tanh", "Tanh"),
+    "LeakyRelu": ("leakyrelu", "LeakyRelu"),
+    "Prelu": ("prelu", "Prelu"),
+    "GeluExact": ("gelu", "_Gelu"),
+    "GeluApproximate": ("gelutanh", "_GeluTanh"),
+    "_FusedHardSwish": ("hardswish", "_HardSwish"),
+    "_Swish": ("swish", "_Swish"),
+    "_HardSwish": ("hardswish", "_HardSwish"),
+    "_HardSigmoid": ("hardsigmoid", "_HardSigmoid"),
+    "_Gelu": ("gelu", "_Gelu"),
+    "_GeluTanh": ("gelutanh", "_GeluTanh"),
 }
+# Those with a factor, the attribute `activation_factor` of a fused node.
+HARD = ("_HardSwish", "_HardSigmoid")
 # Kernels that `run_fused` may call besides those it is given.
-FUSED = (
-    "Add", "Reshape", "Sub", "Multiply", "Rsqrt", "Relu", "Relu6", "Elu", "Sigmoid", "LeakyRelu", "Prelu",
-    "Tanh", "Erf",
-)  # fmt: skip
+FUSED = ("Add", "Reshape", "Sub", "Multiply", "Rsqrt", *sorted({kernel for _, kernel in ACTIVATIONS.values()}))
 
 Plain = Callable[[], Value]
 Fused = Callable[[Mapping[str, Value], Mapping[str, Any]], Value]
@@ -54,9 +63,11 @@ def run_fused(
             inputs["bias"] = take()
         if steps and steps[0] in ACTIVATIONS:
             activation = steps.pop(0)
-            attrs["activation"] = ACTIVATIONS[activation]
+            attrs["activation"] = ACTIVATIONS[activation][0]
             if activation == "LeakyRelu":
                 attrs["leakyreluAlpha"] = call.number("leakyrelu_alpha", 0.2)
+            if activation in HARD:
+                attrs["leakyreluAlpha"] = call.number("activation_factor", 1 / 6)
             if activation == "Prelu":
                 inputs["preluActivationWeights"] = take()
         result = fused(inputs, attrs)
@@ -81,14 +92,9 @@ def _apply(call: Call, step: str, x: Value, take: Callable[[], Value], channels_
         return call.one("LeakyRelu", {"x": x}, alpha=call.number("leakyrelu_alpha", 0.2))
     if step == "Prelu":
         return call.one("Prelu", {"x": x, "alpha": _channels(call, take(), x, channels_first)})
-    if step in ("Tanh", *ACTIVATIONS):
-        return unary(call, step, x)
-    if step in ("GeluExact", "GeluApproximate"):
-        return _gelu(call, x, exact=step == "GeluExact")
-    if step == "_FusedHardSwish":
-        return _hard_swish(call, x)
-    others = ("BiasAdd", "Add", "FusedBatchNorm", "Tanh", "GeluExact", "GeluApproximate", "_FusedHardSwish")
-    known = ", ".join((*others, *ACTIVATIONS))
+    if step in ACTIVATIONS:
+        return unary(call, ACTIVATIONS[step][1], x)
+    known = ", ".join(("BiasAdd", "Add", "FusedBatchNorm", *ACTIVATIONS))
     raise ModelFormatError(f"{call.node}: unknown fused op {step!r}; known are {known}")
 
 
@@ -108,21 +114,3 @@ def _channels(call: Call, value: Value, x: Value, channels_first: bool) -> Value
     if not channels_first or len(value.shape) != 1:
         return value
     return reshape(call, value, [value.shape[0], *[1] * (len(x.shape) - 2)])
-
-
-def _gelu(call: Call, x: Value, *, exact: bool) -> Value:
-    # 0.5 x (1 + erf(x / sqrt 2)), or 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
-    if exact:
-        inner = unary(call, "Erf", binary(call, "Multiply", x, scalar_like(call, 0.7071067811865476, x)))
-    else:
-        cube = binary(call, "Multiply", binary(call, "Multiply", x, x), x)
-        sum_ = binary(call, "Add", x, binary(call, "Multiply", cube, scalar_like(call, 0.044715, x)))
-        inner = unary(call, "Tanh", binary(call, "Multiply", sum_, scalar_like(call, 0.7978845608028654, x)))
-    half = binary(call, "Multiply", x, scalar_like(call, 0.5, x))
-    return binary(call, "Multiply", half, binary(call, "Add", inner, scalar_like(call, 1, x)))
-
-
-def _hard_swish(call: Call, x: Value) -> Value:
-    # x relu6(x + 3) / 6, as oneDNN's remapper names it.
-    gate = unary(call, "Relu6", binary(call, "Add", x, scalar_like(call, 3, x)))
-    return binary(call, "Multiply", x, binary(call, "Multiply", gate, scalar_like(call, 1 / 6, x)))

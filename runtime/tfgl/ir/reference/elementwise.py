@@ -36,6 +36,16 @@ def _sigmoid(x: Array) -> Array:
     return 1.0 / (1.0 + np.exp(-x))
 
 
+def _gelu(x: Array) -> Any:
+    return 0.5 * x * (1 + _erf_of(x / math.sqrt(2)))
+
+
+def _gelu_tanh(x: Array) -> Any:
+    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+
+
 # Of floats, and of int32 and bool after a conversion to float.
 TRANSCENDENTAL: dict[str, Callable[[Array], Any]] = {
     "Acos": np.arccos,
@@ -62,6 +72,9 @@ TRANSCENDENTAL: dict[str, Callable[[Array], Any]] = {
     "Sqrt": np.sqrt,
     "Tan": np.tan,
     "Tanh": np.tanh,
+    "_Gelu": _gelu,
+    "_GeluTanh": _gelu_tanh,
+    "_Swish": lambda x: x * _sigmoid(x),
 }
 
 # Of any number; int32 stays int32, bool becomes int32.
@@ -143,6 +156,9 @@ ACTIVATIONS: dict[str, Callable[[Array], Any]] = {
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
     "softplus": TRANSCENDENTAL["Softplus"],
+    "swish": TRANSCENDENTAL["_Swish"],
+    "gelu": _gelu,
+    "gelutanh": _gelu_tanh,
 }
 
 
@@ -303,8 +319,22 @@ def complex_abs(x: Array) -> Array:
     return np.abs(floating(x))
 
 
+@reference("_HardSigmoid")
+def hard_sigmoid(x: Array, *, factor: float = 1 / 6) -> Array:
+    """relu6(x + 3) times ``factor``."""
+    return np.asarray(np.clip(floating(x) + 3, 0, 6) * factor)
+
+
+@reference("_HardSwish")
+def hard_swish(x: Array, *, factor: float = 1 / 6) -> Array:
+    """x relu6(x + 3) times ``factor``."""
+    return floating(x) * hard_sigmoid(x, factor=factor)
+
+
 def activate(x: Array, activation: str | None, weights: Array | None, alpha: float | None) -> Array:
-    """``x`` after an activation of the fused kernels; ``weights`` are Prelu's slopes, ``alpha`` LeakyRelu's.
+    """``x`` after an activation of the fused kernels; ``weights`` are Prelu's slopes.
+
+    ``alpha`` is LeakyRelu's, or the factor of hardswish and hardsigmoid.
 
     >>> activate(np.array([-1.0, 7.0]), "relu6", None, None).tolist()
     [0.0, 6.0]
@@ -312,11 +342,14 @@ def activate(x: Array, activation: str | None, weights: Array | None, alpha: flo
     name = activation or "linear"
     if name == "leakyrelu":
         return leaky_relu(x, alpha=0.2 if alpha is None else alpha)
+    if name in ("hardswish", "hardsigmoid"):
+        hard = hard_swish if name == "hardswish" else hard_sigmoid
+        return hard(x, factor=1 / 6 if alpha is None else alpha)
     if name == "prelu":
         if weights is None:
             raise InvalidArgumentError("activation prelu needs the input preluActivationWeights")
         return prelu(x, weights)
     if name not in ACTIVATIONS:
-        known = ", ".join(sorted([*ACTIVATIONS, "leakyrelu", "prelu"]))
+        known = ", ".join(sorted([*ACTIVATIONS, "leakyrelu", "hardswish", "hardsigmoid", "prelu"]))
         raise InvalidArgumentError(f"Activation {name} has not been implemented; expected one of {known}")
     return np.asarray(ACTIVATIONS[name](x))

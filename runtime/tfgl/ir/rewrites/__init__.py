@@ -9,15 +9,23 @@ from __future__ import annotations
 from .bind_constants import bind_constants
 from .fold_batch_norms import fold_batch_norms
 from .fold_constants import fold_constants
-from .fuse_activations import fuse_activations
+from .fold_scales import fold_scales
+from .fuse_activations import PORTABLE_ACTIVATIONS, fuse_activations
 from .fuse_lstm_cells import fuse_lstm_cells
 from .fuse_padding import fuse_padding
+from .recognize_activations import recognize_clips, recognize_gelu, recognize_hard_swish, recognize_swish
 
 __all__ = [
+    "PORTABLE_ACTIVATIONS",
     "bind_constants",
     "fold_batch_norms",
     "fold_constants",
+    "fold_scales",
     "fuse_activations",
     "fuse_lstm_cells",
     "fuse_padding",
+    "recognize_clips",
+    "recognize_gelu",
+    "recognize_hard_swish",
+    "recognize_swish",
 ]

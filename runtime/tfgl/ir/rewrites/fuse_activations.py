@@ -19,11 +19,17 @@ _FUSED = {
     "FusedDepthwiseConv2dNative": "FusedDepthwiseConv2dNative",
     "_FusedMatMul": "_FusedMatMul",
 }
-_ACTIVATIONS = ("Relu", "Relu6", "Elu", "Sigmoid", "LeakyRelu", "Prelu")
+PORTABLE_ACTIVATIONS = ("Relu", "Relu6", "Elu", "Sigmoid", "LeakyRelu", "Prelu")
+"""Those that TensorFlow.js fuses too."""
+_ACTIVATIONS = (*PORTABLE_ACTIVATIONS, "Tanh", "_Gelu", "_GeluTanh", "_HardSigmoid", "_HardSwish", "_Swish")
 
 
 def fuse_activations(
-    graph: Graph, protected: Collection[str] = (), *, need_bias: bool = False
+    graph: Graph,
+    protected: Collection[str] = (),
+    *,
+    need_bias: bool = False,
+    activations: Collection[str] = _ACTIVATIONS,
 ) -> tuple[Graph, int]:
     """The graph with biases and activations fused into their producers, and how many were.
 
@@ -32,18 +38,20 @@ def fuse_activations(
     """
     count = 0
     while True:
-        graph, changed = _once(graph, protected, need_bias)
+        graph, changed = _once(graph, protected, need_bias, activations)
         if not changed:
             return graph, count
         count += changed
 
 
-def _once(graph: Graph, protected: Collection[str], need_bias: bool) -> tuple[Graph, int]:
+def _once(
+    graph: Graph, protected: Collection[str], need_bias: bool, activations: Collection[str]
+) -> tuple[Graph, int]:
     nodes = dict(graph.nodes)
     readers = reader_counts(graph)
     count = 0
     for node in graph.nodes.values():
-        found = _producer(node, graph, readers, protected, need_bias)
+        found = _producer(node, graph, readers, protected, need_bias, activations)
         if found is None:
             continue
         producer, step, operand, attrs = found
@@ -61,7 +69,12 @@ def _once(graph: Graph, protected: Collection[str], need_bias: bool) -> tuple[Gr
 
 
 def _producer(
-    node: Node, graph: Graph, readers: Mapping[Edge, int], protected: Collection[str], need_bias: bool
+    node: Node,
+    graph: Graph,
+    readers: Mapping[Edge, int],
+    protected: Collection[str],
+    need_bias: bool,
+    activations: Collection[str],
 ) -> tuple[Node, bytes, Edge | None, dict[str, AttrValue]] | None:
     """(producer, fused op, its operand, attributes) when ``node`` can go into what it reads."""
     if not node.inputs:
@@ -77,7 +90,7 @@ def _producer(
             operand = node.inputs[1 - side]
             if _is_bias(node, operand, producer, graph):
                 return producer, b"BiasAdd", operand, {}
-        if node.op in _ACTIVATIONS and done in ([[b"BiasAdd"]] if need_bias else [[], [b"BiasAdd"]]):
+        if node.op in activations and done in ([[b"BiasAdd"]] if need_bias else [[], [b"BiasAdd"]]):
             if node.op == "Prelu":
                 alpha = graph.constants.get(node.inputs[1].node)
                 if alpha is None or alpha.ndim != 1:
@@ -86,6 +99,8 @@ def _producer(
             extra: dict[str, AttrValue] = {}
             if node.op == "LeakyRelu":
                 extra["leakyrelu_alpha"] = node.attrs.get("alpha", 0.2)
+            if "factor" in node.attrs:
+                extra["activation_factor"] = node.attrs["factor"]
             return producer, node.op.encode(), None, extra
     return None
 

@@ -45,6 +45,12 @@ class Convolution:
         return self._shape(self.out_spatial, self.out_channels)
 
     @property
+    def covers_input(self) -> bool:
+        """Whether the one window is exactly the whole input."""
+        padless = not any((*self.pads_before, *self.pads_after))
+        return padless and self.effective_filter == self.in_spatial and set(self.out_spatial) <= {1}
+
+    @property
     def effective_filter(self) -> Shape:
         """The filter's extents with dilation."""
         return tuple((n - 1) * d + 1 for n, d in zip(self.filter_spatial, self.dilations, strict=True))
