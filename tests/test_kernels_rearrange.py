@@ -209,3 +209,37 @@ WRONG: list[tuple[Row, str]] = [
 def test_wrong_arguments(gpu: Engine, row: Row, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         run(gpu, row.kernel, row.inputs, row.attrs)
+
+
+FRAMES: list[tuple[tuple[int, ...], list[list[int]], str, float]] = [
+    ((2, 9, 5, 6), [[0, 0], [1, 2], [3, 0], [0, 0]], "PadV2", 1.5),
+    ((2, 9, 5, 6), [[1, 2], [0, 0], [0, 0], [0, 0]], "PadV2", float("nan")),
+    ((1, 9, 5, 8), [[0, 1], [1, 9], [0, 0], [4, 3]], "PadV2", -2.0),
+    ((1, 9, 5, 6), [[0, 0], [0, 0], [0, 0], [4, 3]], "PadV2", 0.0),
+    ((1, 9, 5, 6), [[0, 0], [0, 0], [1, 0], [1, 3]], "PadV2", 3.0),  # lanes move: flat
+    ((2, 9, 5, 6), [[0, 0], [8, 2], [3, 4], [0, 0]], "reflect", 0.0),
+    ((2, 9, 5, 6), [[0, 0], [9, 2], [0, 5], [0, 0]], "symmetric", 0.0),
+    ((2, 9, 5, 6), [[1, 0], [1, 1], [0, 0], [0, 2]], "symmetric", 0.0),  # of channels: flat
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+@pytest.mark.parametrize(("shape", "paddings", "mode", "value"), FRAMES)
+def test_frames_of_tiled_images(
+    gpu: Engine, shape: tuple[int, ...], paddings: list[list[int]], mode: str, value: float, dtype: str
+) -> None:
+    if dtype == "int32" and value != value:
+        value = 7
+    images = np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(dtype)
+    tensor = gpu.tensor(images)
+    assert tensor.tiles() is not None
+    # Values that are in tiles alone, as those of a convolution.
+    tiled = emit_elementwise([tensor], "a", "float32" if dtype == "float32" else "int32")
+    assert tiled.is_tiled and not tiled.is_flat
+    kernel = "PadV2" if mode == "PadV2" else "MirrorPad"
+    attrs = {"constantValue": value} if mode == "PadV2" else {"mode": mode}
+    found = run_kernel(kernel, {"x": tiled}, {"paddings": paddings, **attrs})
+    how = {"constant_values": value} if mode == "PadV2" else {}
+    expected = np.pad(images, paddings, "constant" if mode == "PadV2" else mode, **how)  # type: ignore[call-overload]
+    assert isinstance(found, Tensor)
+    np.testing.assert_array_equal(found.numpy(), expected)

@@ -9,8 +9,9 @@ from tfgl_shaders.assembly import ParameterValue
 from ..errors import InvalidArgumentError
 from ..ir.shapes import pad_shape
 from ..registry import kernel
-from ..tensor import Tensor
+from ..tensor import Shape, Tensor
 from .rearrange import StridedView
+from .tiles import fits_tiles, in_parameters
 
 _CONSTANT, _REFLECT, _SYMMETRIC = 0, 1, 2
 _MAX_AXES = 6
@@ -43,6 +44,8 @@ def _pad(x: Tensor, paddings: Sequence[Sequence[int]], mode: int, value: float) 
     fill: float | int = float(value) if x.kind == "float" else int(value)
     if x.size == 0:
         return x.engine.emit("fill", {}, shape, x.dtype, {"fill_value": fill})
+    if _in_tiles(x, shape, paddings, mode, fill):
+        return _pad_tiles(x, shape, paddings, mode, fill)
     dims, inner, before = _merged(shape, x.shape, [int(b) for b, _ in paddings])
     parameters: dict[str, ParameterValue] = {
         "in_rank": len(dims),
@@ -54,6 +57,25 @@ def _pad(x: Tensor, paddings: Sequence[Sequence[int]], mode: int, value: float) 
         "pad_before": _filled(before, 0),
     }
     return x.engine.emit("pad", {"x": x}, shape, x.dtype, parameters)
+
+
+def _in_tiles(x: Tensor, shape: Shape, paddings: Sequence[Sequence[int]], mode: int, fill: float) -> bool:
+    """Whether the tiled layout serves: ``x`` is in it, or an image whose height and width are framed, for a window."""
+    if x.ndim != 4 or not fits_tiles(x.engine, shape) or not fits_tiles(x.engine, x.shape):
+        return False
+    (batch, after), channels = paddings[0], paddings[3]
+    if channels[0] % 4 or (any(channels) and x.shape[3] % 4 and fill != 0):
+        return False  # lanes would move, or the last ones hold zeros where the frame begins
+    if mode != _CONSTANT and (batch or after or any(channels)):
+        return False
+    return (x.is_tiled and not x.is_flat) or not (batch or after or any(channels))
+
+
+def _pad_tiles(x: Tensor, shape: Shape, paddings: Sequence[Sequence[int]], mode: int, fill: float | int) -> Tensor:
+    (batch, _), (top, _), (left, _), (channels, _) = ((int(before), int(after)) for before, after in paddings)
+    places = {"pad_batch": batch, "pad_top": top, "pad_left": left, "pad_blocks": channels // 4}
+    parameters = in_parameters(x) | places | {"pad_mode": mode, "pad_value": fill}
+    return x.engine.emit("pad_tiles", {"x": x}, shape, x.dtype, parameters, layout="tiles", tiled=("x",))
 
 
 def _merged(out: Sequence[int], inner: Sequence[int], before: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
