@@ -1,4 +1,4 @@
-// tiles -> flat (n, h, w, c)
+// tiles -> flat (n, h, w, c). ALIGNED: in_channels is a multiple of 4.
 #include "texel"
 VALUE4 column(int pixel, int c) {
     int line = pixel / in_width;
@@ -9,10 +9,13 @@ VALUE4 column(int pixel, int c) {
     return x_tile(w, row, h & (LAYERS - 1));
 }
 VALUE4 texel(int t) {
+#ifdef ALIGNED
+    int pixel = t / in_blocks;
+    return column(pixel, 4 * (t - pixel * in_blocks));
+#else
     int i = t * 4;
     int pixel = i / in_channels;
     int c = i - pixel * in_channels;
-    if ((in_channels & 3) == 0) return column(pixel, c);
     VALUE4 value = VALUE4(0);
     for (int k = 0; k < 4; k++) {
         VALUE4 four = column(pixel, c);
@@ -22,4 +25,5 @@ VALUE4 texel(int t) {
         if (c == in_channels) { c = 0; pixel++; }
     }
     return value;
+#endif
 }

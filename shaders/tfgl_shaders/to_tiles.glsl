@@ -1,4 +1,4 @@
-// flat (n, h, w, c) -> tiles
+// flat (n, h, w, c) -> tiles. ALIGNED: out_channels is a multiple of 4.
 #include "tile"
 #include "place"
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
@@ -9,14 +9,15 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         rows[r] = VALUE4(0);
         if (h < out_height) {
             int i = ((place.n * out_height + h) * out_width + at.x) * out_channels + c;
-            if ((out_channels & 3) == 0) rows[r] = VALUE4(x_texel(i >> 2));
-            else {
-                int left = out_channels - c;
-                rows[r].x = VALUE(x_at(i));
-                if (left > 1) rows[r].y = VALUE(x_at(i + 1));
-                if (left > 2) rows[r].z = VALUE(x_at(i + 2));
-                if (left > 3) rows[r].w = VALUE(x_at(i + 3));
-            }
+#ifdef ALIGNED
+            rows[r] = VALUE4(x_texel(i >> 2));
+#else
+            int left = out_channels - c;
+            rows[r].x = VALUE(x_at(i));
+            if (left > 1) rows[r].y = VALUE(x_at(i + 1));
+            if (left > 2) rows[r].z = VALUE(x_at(i + 2));
+            if (left > 3) rows[r].w = VALUE(x_at(i + 3));
+#endif
         }
     }
 }
