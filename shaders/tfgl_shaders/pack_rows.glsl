@@ -1,5 +1,5 @@
 // The rows of matrices as the places of a tiled tensor: row m of matrix n at line m / width, column
-// m mod width; its elements are the channels.
+// m mod width; its elements are the channels. ALIGNED: elements lie in texels.
 #include "tile"
 #include "place"
 #include "matrices"
@@ -12,13 +12,14 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         int i = from + m * row_step;
         VALUE4 v = VALUE4(0);
         if (m < in_rows) {
-            if (is_aligned != 0) v = x_texel(i >> 2);
-            else {
-                v.x = x_at(i);
-                if (left > 1) v.y = x_at(i + column_step);
-                if (left > 2) v.z = x_at(i + 2 * column_step);
-                if (left > 3) v.w = x_at(i + 3 * column_step);
-            }
+#ifdef ALIGNED
+            v = x_texel(i >> 2);
+#else
+            v.x = x_at(i);
+            if (left > 1) v.y = x_at(i + column_step);
+            if (left > 2) v.z = x_at(i + 2 * column_step);
+            if (left > 3) v.w = x_at(i + 3 * column_step);
+#endif
         }
         rows[r] = v;
     }

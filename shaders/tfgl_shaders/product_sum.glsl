@@ -1,4 +1,5 @@
-// flat [rows, in_channels]: the sums of what product_parts left, with bias and activation.
+// flat [rows, in_channels]: the sums of what product_parts left, with bias and activation. ALIGNED: in_channels
+// is a multiple of 4.
 #include "texel"
 #include "activation"
 VALUE4 total(int line, int block) {
@@ -10,16 +11,21 @@ VALUE4 total(int line, int block) {
     }
     return activated(sum + bias_texel(block * bias_step), slopes(block));
 }
+#ifndef ALIGNED
 VALUE lane(int line, int c) {
     VALUE4 v = total(line, c >> 2);
     c &= 3;
     return c < 2 ? (c == 0 ? v.x : v.y) : (c == 2 ? v.z : v.w);
 }
+#endif
 VALUE4 texel(int t) {
+#ifdef ALIGNED
+    int line = t / in_blocks;
+    return total(line, t - line * in_blocks);
+#else
     int i = t * 4;
     int line = i / in_channels;
     int c = i - line * in_channels;
-    if ((in_channels & 3) == 0) return total(line, c >> 2);
     VALUE4 v = VALUE4(0);
     for (int k = 0; k < 4; k++) {
         VALUE one = lane(line, c);
@@ -30,4 +36,5 @@ VALUE4 texel(int t) {
         if (++c == in_channels) { c = 0; line++; }
     }
     return v;
+#endif
 }

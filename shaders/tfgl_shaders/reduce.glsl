@@ -1,6 +1,6 @@
 // A reduction over any axes. IDENTITY starts it, COMBINE(x, y) goes on.
 // Output element i belongs to part i / kept_size, which covers chunk_size steps, and to kept place
-// i % kept_size. reduce_path: 0 a step is one element; 1 a texel of the reduced last axis, folded in the
+// i % kept_size. REDUCE_PATH: 0 a step is one element; 1 a texel of the reduced last axis, folded in the
 // end; 2 a texel of the kept last axis, four outputs at once. Dims and strides are in the path's units.
 #include "texel"
 #include "arithmetic"
@@ -39,7 +39,11 @@ VALUE4 folded(int base, int first) {
                 left = run - (r - (r / run) * run);
                 at = base + reduced_offset(r);
             }
-            VALUE4 v = reduce_path == 0 ? VALUE4(x_at(at)) : x_texel(at);
+#if REDUCE_PATH == 0
+            VALUE4 v = VALUE4(x_at(at));
+#else
+            VALUE4 v = x_texel(at);
+#endif
             part = COMBINE(part, v);
             at += stride;
             left--;
@@ -48,29 +52,30 @@ VALUE4 folded(int base, int first) {
     }
     return total;
 }
+VALUE4 place_folded(int i) {
+    int part = i / kept_size;
+    return folded(kept_offset(i - part * kept_size), part * chunk_size);
+}
 VALUE4 texel(int t) {
+#if REDUCE_PATH == 2
+    VALUE4 value = place_folded(t);
+#else
     VALUE4 value = VALUE4(IDENTITY);
-    // Once for path 2, else once a lane: the loop keeps a single copy of the code to compile.
-    int outputs = reduce_path == 2 ? 1 : min(4, out_size - t * 4);
+    // Once a lane: the loop keeps a single copy of the code to compile.
+    int outputs = min(4, out_size - t * 4);
     for (int lane = 0; lane < outputs; lane++) {
-        int i = reduce_path == 2 ? t : t * 4 + lane;
-        int part = i / kept_size;
-        VALUE4 four = folded(kept_offset(i - part * kept_size), part * chunk_size);
-        if (reduce_path == 2) {
-            value = four;
-            continue;
-        }
+        VALUE4 four = place_folded(t * 4 + lane);
+#if REDUCE_PATH == 1
+        four = COMBINE(four, four.zwzw);
+        four = COMBINE(four, four.yyyy);
+#endif
         VALUE one = four.x;
-        if (reduce_path == 1) {
-            VALUE4 two = COMBINE(four, four.zwzw);
-            two = COMBINE(two, two.yyyy);
-            one = two.x;
-        }
         if (lane == 0) value.x = one;
         else if (lane == 1) value.y = one;
         else if (lane == 2) value.z = one;
         else value.w = one;
     }
+#endif
 #ifdef FLOAT_OUTPUT
     value /= reduce_divisor;
 #endif

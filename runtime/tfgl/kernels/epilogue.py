@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tfgl_shaders.assembly import ParameterValue
 
 from ..engine import Engine
@@ -148,8 +150,9 @@ def _is_vector(shape: Shape, channels: int, axis: int) -> bool:
 
 
 def _zeros(engine: Engine, owner: Tensor) -> Tensor:
-    zero: ParameterValue = 0.0 if owner.kind == "float" else 0
-    return engine.derive(owner, "zeros", lambda: engine.emit("fill", {}, (4,), owner.dtype, {"fill_value": zero}))
+    # From the host: a fill would be a program more.
+    kind = np.float32 if owner.kind == "float" else np.int32
+    return engine.derive(owner, "zeros", lambda: engine.tensor(np.zeros(4, kind)))
 
 
 def _run(name: str, inputs: Mapping[str, Tensor], attrs: Mapping[str, object] | None = None) -> Tensor:

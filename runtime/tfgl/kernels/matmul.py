@@ -149,9 +149,8 @@ def _many_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, places: 
         x = a.tensor.view(in_shape)
     else:
         aligned = a.column_step == 1 and not any(n % 4 for n in (a.columns, a.row_step, *a.strides))
-        values = a.parameters() | {"is_aligned": int(aligned)}
-        axes = {"MATRIX_AXES": MATRIX_AXES}
-        x = engine.emit("pack_rows", {"x": a.tensor}, in_shape, dtype, values, axes, layout="tiles")
+        axes: dict[str, object] = {"MATRIX_AXES": MATRIX_AXES, **({"ALIGNED": ""} if aligned else {})}
+        x = engine.emit("pack_rows", {"x": a.tensor}, in_shape, dtype, a.parameters(), axes, layout="tiles")
     if b.distinct == 1 and b.tensor.persistent:
         weight = in_column_blocks(b.single())
         steps = {"filter_step": 0, "filter_block_step": -(-b.rows // 4) * 4, "filter_row_step": 1}
@@ -165,7 +164,11 @@ def _many_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, places: 
     if whole:
         return tiles.view(shape)
     values = in_parameters(tiles) | {"in_rows": a.rows}
-    return engine.emit("unpack_rows", {"x": tiles}, shape, dtype, values, tiled=("x",))
+    return engine.emit("unpack_rows", {"x": tiles}, shape, dtype, values, _alignment(b.columns), tiled=("x",))
+
+
+def _alignment(columns: int) -> dict[str, object]:
+    return {} if columns % 4 else {"ALIGNED": ""}
 
 
 def _parts_width(terms: int) -> int:
@@ -190,4 +193,5 @@ def _few_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, width: in
     parts = engine.emit("product_parts", {"a": left, "filter": weight}, parts_shape, dtype, values, layout="tiles")
     tiled = dict(tiling(parts_shape, layers).parameters("in"))
     inputs = {"x": parts, **after.inputs}
-    return engine.emit("product_sum", inputs, shape, dtype, tiled | after.parameters, after.defines, tiled=("x",))
+    defines = _alignment(b.columns) | after.defines
+    return engine.emit("product_sum", inputs, shape, dtype, tiled | after.parameters, defines, tiled=("x",))

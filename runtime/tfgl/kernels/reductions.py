@@ -106,7 +106,6 @@ def _reduce_flat(
     chunk = math.ceil(steps / parts)
     parts = math.ceil(steps / chunk)
     values: dict[str, ParameterValue] = {
-        "reduce_path": path,
         "kept_size": outputs // 4 if path == 2 else outputs,
         "kept_rank": len(kept),
         "reduced_size": steps,
@@ -119,7 +118,8 @@ def _reduce_flat(
         "reduce_divisor": divisor if parts == 1 else 1.0,
     }
     out = shape if parts == 1 else (parts, outputs)
-    result = x.engine.emit("reduce", {"x": x}, out, dtype, values, rule.defines(x.kind))
+    defines = {**rule.defines(x.kind), "REDUCE_PATH": path}
+    result = x.engine.emit("reduce", {"x": x}, out, dtype, values, defines)
     if parts == 1:
         return result
     return _reduce_flat(result, *_merged((parts, outputs), (0,)), rule, shape, dtype, divisor)

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm: one draw for each row's maximum and sum, one for the values."""
+"""Softmax and its logarithm: one draw for each row's maximum and sum, one for the values; one for short rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .unary import cast_to
 
 # Steps that one fragment takes at most before a row is split into parts.
 _LONGEST = 2048
+# Steps of all fragments together up to which a draw is saved by computing maximum and sum in each of them.
+_SHORT = 1 << 16
 
 
 @kernel("Softmax")
@@ -38,12 +40,11 @@ def _softmax(logits: Tensor, dim: int, *, logarithm: bool) -> Tensor:
     axis = normalize_axis(dim, x.ndim)
     size, inner = shape[axis], math.prod(shape[axis + 1 :])
     rows = x.size // size
-    path = int(inner == 1 and size % 4 == 0)
+    aligned = inner == 1 and size % 4 == 0
     steps = math.ceil(size / 4)
     chunk = steps if steps <= _LONGEST else max(256, math.isqrt(steps))
     parts = math.ceil(steps / chunk)
     values: dict[str, ParameterValue] = {
-        "row_path": path,
         "row_count": rows,
         "row_inner": inner,
         "row_size": size,
@@ -51,11 +52,14 @@ def _softmax(logits: Tensor, dim: int, *, logarithm: bool) -> Tensor:
         "row_parts": parts,
         "chunk_size": chunk,
     }
+    defines: dict[str, object] = {"ALIGNED": ""} if aligned else {}
+    if not logarithm and steps * x.size <= _SHORT * (4 if aligned else 1):
+        return engine.emit("softmax", {"x": x}, shape, "float32", values, defines)
     # One texel a row: the last axis has the four lanes.
-    stats = engine.emit("softmax_rows", {"x": x}, (parts * rows, 4), "float32", values)
+    stats = engine.emit("softmax_rows", {"x": x}, (parts * rows, 4), "float32", values, defines)
     if parts > 1:
         stats = engine.emit("softmax_rows", {"x": stats}, (rows, 4), "float32", values, {"PARTS": 1})
-    defines: dict[str, object] = {"SUM_LANE": "zzzz" if logarithm else "yyyy"}
+    defines["SUM_LANE"] = "zzzz" if logarithm else "yyyy"
     if logarithm:
         defines["LOGARITHM"] = 1
     return engine.emit("softmax_values", {"x": x, "rows": stats}, shape, "float32", values, defines)
