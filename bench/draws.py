@@ -160,6 +160,7 @@ def limits(engine: Engine) -> str:
     a, b = (tfgl.tensor(np.ones((1024, 1024), np.float32)) for _ in range(2))
     for tensor in (x, a, b):
         tensor.flat()  # on the device, so that what the draws read outlives them
+        tensor.persistent = True  # and so does what is made of them
     factors = {"a": a, "b": b}
     with engine.tracing() as trace:
         kept = [tfgl.run_kernel("Neg", {"x": x}), tfgl.run_kernel("BatchMatMul", factors)]

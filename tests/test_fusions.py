@@ -11,6 +11,7 @@ import pytest
 
 import tfgl
 from graph_models import Array, graph_model, i32, node, placeholder
+from layer_norm_graphs import layer_norm
 from lstm_graphs import lstm_step, lstm_weights
 from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError
@@ -116,6 +117,8 @@ def cases() -> Iterator[Case]:
         [*(placeholder(name, (-1, -1)) for name in "xhc"), *lstm_step("y", "x", "h", "c")],
         {"x": numbers(3, 5), "h": numbers(3, 8, seed=1), "c": numbers(3, 8, seed=2)}, lstm_weights(5, 8),
     )  # fmt: skip
+    norm_weights = {"gamma": numbers(8), "beta": numbers(8, seed=1), "epsilon": np.float32(1e-5), "axes": i32(-1)}
+    yield Case("layer_norms", [placeholder("x", (-1, 8)), *layer_norm("y", "x")], {"x": numbers(5, 8)}, norm_weights)
     yield Case(
         "activations",
         [IMAGE, conv("c", "x", "p"), node("biased", "BiasAdd", ["c", "b"]), node("y", "Relu6", ["biased"])],

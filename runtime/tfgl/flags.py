@@ -18,6 +18,7 @@ FUSIONS = {
     "lstm_cells": "a step of an LSTM is one node",
     "constants": "nodes on constants are computed at load",
     "batch_norms": "batch normalisation goes into the weights of the convolution before it",
+    "layer_norms": "a layer norm spelt out is one node",
     "clips": "minima and maxima with 0 and 6 become relu and relu6",
     "swish": "x sigmoid(x) becomes one activation",
     "hard_swish": "relu6(x + 3) / 6, and x times it, become one activation",

@@ -19,6 +19,7 @@ from ..ir.rewrites import (
     recognize_clips,
     recognize_gelu,
     recognize_hard_swish,
+    recognize_layer_norms,
     recognize_swish,
 )
 from .stats import ModelStats
@@ -31,6 +32,7 @@ REWRITES: dict[str, Rewrite] = {
     "lstm_cells": fuse_lstm_cells,
     "constants": fold_constants,
     "batch_norms": fold_batch_norms,
+    "layer_norms": recognize_layer_norms,
     "clips": recognize_clips,
     "swish": recognize_swish,
     "hard_swish": recognize_hard_swish,

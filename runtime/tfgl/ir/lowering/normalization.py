@@ -119,3 +119,20 @@ def euclidean_norm(call: Call) -> Value:
     axes: Sequence[int] = [axis_of(axis, len(x.shape)) for axis in call.host_integers(1)]
     total = call.one("Sum", {"x": unary(call, "Square", x)}, axis=axes, keepDims=call.flag("keep_dims"))
     return unary(call, "Sqrt", total)
+
+
+@lower(
+    "_LayerNormalization",
+    inputs=3,
+    kernels=("_LayerNormalization", "Mean", "SquaredDifference", "Add", "Sub", "Multiply", "Rsqrt", "Reshape"),
+    internal=True,
+)
+def layer_normalization(call: Call) -> Value:
+    """What `recognize_layer_norms` found, in one kernel where it is over the last axis and that fills texels."""
+    x, scale, offset = call.inputs
+    axis, epsilon = axis_of(call.integer("axis"), len(x.shape)), call.number("epsilon")
+    if axis == len(x.shape) - 1 and x.shape[axis] % 4 == 0 and scale.shape == offset.shape == x.shape[axis:]:
+        return call.one("_LayerNormalization", {"x": x, "scale": scale, "offset": offset}, epsilon=epsilon)
+    mean = call.one("Mean", {"x": x}, axis=[axis], keepDims=True)
+    variance = call.one("Mean", {"x": binary(call, "SquaredDifference", x, mean)}, axis=[axis], keepDims=True)
+    return batch_norm(call, x, (scale, offset, mean, variance), epsilon)

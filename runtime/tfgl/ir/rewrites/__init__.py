@@ -14,6 +14,7 @@ from .fuse_activations import PORTABLE_ACTIVATIONS, fuse_activations
 from .fuse_lstm_cells import fuse_lstm_cells
 from .fuse_padding import fuse_padding
 from .recognize_activations import recognize_clips, recognize_gelu, recognize_hard_swish, recognize_swish
+from .recognize_layer_norms import recognize_layer_norms
 
 __all__ = [
     "PORTABLE_ACTIVATIONS",
@@ -27,5 +28,6 @@ __all__ = [
     "recognize_clips",
     "recognize_gelu",
     "recognize_hard_swish",
+    "recognize_layer_norms",
     "recognize_swish",
 ]
