@@ -149,6 +149,7 @@ class TexturePool:
         self.live_bytes = 0
         self.total_bytes = 0
         self.peak_bytes = 0
+        self.peak_total_bytes = 0
 
     def take(self, shape: TextureShape) -> Texture:
         """A texture of ``shape``, a free one where there is one."""
@@ -178,6 +179,7 @@ class TexturePool:
             ) from None
         self.created += 1
         self.total_bytes += shape.bytes
+        self.peak_total_bytes = max(self.peak_total_bytes, self.total_bytes)
         self.create_seconds += perf_counter() - start
         return texture
 

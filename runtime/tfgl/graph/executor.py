@@ -9,6 +9,7 @@ from typing import Any
 
 from ..dtypes import DType
 from ..engine import LAYOUT_CHANGES, Engine
+from ..gl.footprint import Footprint, footprint_of
 from ..gl.recording import Buffer, Draw, Recording
 from ..ir.graph import Edge, Graph
 from ..ir.tables import Resources
@@ -49,6 +50,7 @@ class _Captured:
     outputs: list[_Output]
     fusions: Mapping[str, int]
     conversions: Mapping[str, Conversions]
+    footprint: Footprint
 
 
 class Executor(PreparedGraph):
@@ -83,6 +85,12 @@ class Executor(PreparedGraph):
         """Changes of layout in the newest recording, by direction."""
         newest = self._newest
         return newest.conversions if newest else {}
+
+    @property
+    def footprint(self) -> Footprint:
+        """What the newest recording needs of the device's memory at least."""
+        newest = self._newest
+        return newest.footprint if newest else Footprint()
 
     @property
     def _newest(self) -> _Captured | None:
@@ -181,7 +189,10 @@ class Executor(PreparedGraph):
                     _output(result, own or [], position, fed) for result, own in zip(results, found, strict=True)
                 ]
                 fusions, conversions = dict(trace.fusions), conversions_among(trace.draws)
-                self._keep(key, _Captured(recording, run.guards, tuple(feeds), outputs, fusions, conversions))
+                footprint = footprint_of(trace.draws, inputs.values(), buffers)
+                self._keep(
+                    key, _Captured(recording, run.guards, tuple(feeds), outputs, fusions, conversions, footprint)
+                )
         return [_owned(result, own or [], fed, feeds) for result, own in zip(results, found, strict=True)]
 
     def _keep(self, key: _Key, captured: _Captured) -> None:

@@ -216,6 +216,7 @@ class GraphRunner:
         stats.recordings, stats.draws = executor.recordings, executor.recorded_draws
         stats.fusions |= executor.draw_fusions
         stats.conversions = executor.conversions
+        stats.footprint = executor.footprint
         if stats.first_ms is None:
             stats.first_ms = elapsed
         else:

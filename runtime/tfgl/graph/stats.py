@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..gl.footprint import Footprint
+
 if TYPE_CHECKING:
     from ..engine import Engine
 
@@ -48,6 +50,8 @@ class ModelStats:
 
     ``fusions`` counts what each of `tfgl.flags.FUSIONS` did, at load and in the newest recording;
     ``conversions`` has that recording's changes of layout by direction: ``to_flat``, ``to_tiles``.
+    ``footprint`` is what that recording needs of the device's memory at least, in bytes;
+    ``peak_texture_bytes`` the most that textures of this engine took, those that waited for a taker included.
     """
 
     read_ms: float = 0.0
@@ -57,6 +61,7 @@ class ModelStats:
     texture_ms: float = 0.0
     textures: int = 0
     texture_bytes: int = 0
+    peak_texture_bytes: int = 0
     programs: list[ProgramCost] = field(default_factory=list)
     first_ms: float | None = None
     run_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_RUNS_KEPT))
@@ -65,6 +70,7 @@ class ModelStats:
     draws: int = 0
     fusions: dict[str, int] = field(default_factory=dict)
     conversions: Mapping[str, Conversions] = field(default_factory=dict)
+    footprint: Footprint = field(default_factory=Footprint)
     folded: int = 0
 
     @property
@@ -95,6 +101,7 @@ class EngineMeter:
         stats.texture_ms += (engine.pool.create_seconds - self._textures[0]) * 1e3
         stats.textures += engine.pool.created - self._textures[1]
         stats.texture_bytes += engine.pool.total_bytes - self._textures[2]
+        stats.peak_texture_bytes = engine.pool.peak_total_bytes
         for program in list(engine.programs.programs.values())[self._programs :]:
             stats.programs.append(
                 ProgramCost(program.source.label, program.link_ms, program.first_draw_ms, program.from_disk)
