@@ -14,6 +14,8 @@ import tfgl
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / ".pretrained" / "golden"
 CASES = sorted(file.parent for file in GOLDEN.glob("*/outputs.json"))
 TOLERANCE = 1e-4  # of the largest magnitude of the same output
+# One ulp of selfie's input moves its output by 5e-5; both sides are off from float64, by 1.0e-4 and 1.7e-4.
+EXCEPTIONS = {"selfie": 4e-4}
 
 
 def _read(folder: pathlib.Path, entry: dict[str, Any]) -> np.ndarray:
@@ -21,11 +23,11 @@ def _read(folder: pathlib.Path, entry: dict[str, Any]) -> np.ndarray:
     return np.fromfile(folder / entry["file"], dtype).reshape(entry["shape"])
 
 
-def _assert_close(name: str, actual: np.ndarray, expected: np.ndarray) -> None:
+def _assert_close(name: str, actual: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
     if not expected.size:
         return
     off = np.abs(actual.astype(np.float64) - expected)
-    allowed = TOLERANCE * np.abs(expected).max()
+    allowed = tolerance * np.abs(expected).max()
     worst = np.unravel_index(int(np.nan_to_num(off, nan=np.inf).argmax()), off.shape)
     # NaN is unequal to everything, so a NaN fails here too.
     assert off[worst] <= allowed, (
@@ -65,6 +67,6 @@ def test_agrees_with_tensorflow_js(folder: pathlib.Path) -> None:
         actual, wanted = tensor.numpy(), expected[name]
         assert (actual.shape, actual.dtype.name) == (wanted.shape, wanted.dtype.name), name
         if wanted.dtype.kind == "f":
-            _assert_close(name, actual, wanted)
+            _assert_close(name, actual, wanted, EXCEPTIONS.get(folder.name.rpartition("-")[0], TOLERANCE))
         else:
             _assert_same_indices(name, actual, wanted, expected.get(case["index_of"].get(name)))
