@@ -56,7 +56,7 @@ bench: gl  ## the project's own benchmarks, into bench/RESULTS.md
 # `make bench-peers BENCH="--quick --models blazeface,MobileNetV2"`; TFGL_BENCH_PYTHON names another interpreter with
 # TensorFlow or ONNX Runtime. What is not there is left out, with the reason.
 bench-peers: gl .peers/.installed  ## the same models in tfgl and in other runtimes, in turn, into bench/RESULTS.md
-	$(BIN)/python bench/compare.py --output bench/RESULTS.md $(BENCH)
+	$(BIN)/python bench/compare.py --output bench/RESULTS.md $(if $(TFGL_BENCH_PYTHON),--python $(TFGL_BENCH_PYTHON)) $(BENCH)
 
 .peers/.installed: bench/peers/package.json
 	@mkdir -p .peers && cp bench/peers/package.json .peers/

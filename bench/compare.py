@@ -13,10 +13,12 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from time import perf_counter
@@ -29,12 +31,17 @@ from pytest_benchmark.utils import get_commit_info
 import report
 from browser import Browser, find_chromium
 from goals import GOALS
-from processes import Array, PeerError, Runtime, start_ours
+from plain_graph import write_plain_graph
+from processes import Array, PeerError, Runtime, Worker, start_ours
 from surroundings import of_tfgl
+from tfgl.errors import TfglError
+from tfgl.tables import one_line
 from workloads import ROOT, Workload, workloads
 
 OURS = "ours"
 BROWSER_BACKENDS = ("webgl", "wasm", "cpu")
+PYTHON_RUNTIMES = ("tensorflow", "tflite", "onnxruntime")
+RUNTIMES_SCRIPT = Path(__file__).resolve().parent / "peers" / "python_runtimes.py"
 PACKAGES = ROOT / ".peers"
 RESULTS = ROOT / ".benchmarks" / "peers.json"
 
@@ -52,10 +59,39 @@ class Effort:
     burst_s: float = 0.35
 
 
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """What is compared with: names, the folder with node_modules, the interpreter for Python's runtimes."""
+
+    names: Sequence[str]
+    packages: Path = PACKAGES
+    python: str = sys.executable
+
+    def missing(self) -> dict[str, str]:
+        """Which of them cannot run here, and why."""
+        missing = {}
+        for name in self.names:
+            if name not in BROWSER_BACKENDS:
+                continue
+            if find_chromium() is None:
+                missing[name] = "no chromium or google-chrome on the path"
+            elif not (self.packages / "node_modules" / "@tensorflow" / "tfjs").is_dir():
+                missing[name] = f"{self.packages.name} has no TensorFlow.js: `make bench-peers` fetches it with npm"
+        if set(self.names) & set(PYTHON_RUNTIMES):
+            asked = [self.python, str(RUNTIMES_SCRIPT), "available"]
+            lacking = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+            missing |= {
+                name: f"no package {lacking[name]}; TFGL_BENCH_PYTHON may name another interpreter that has it"
+                for name in PYTHON_RUNTIMES
+                if name in self.names and lacking[name]
+            }
+        return missing
+
+
 QUICK = Effort(starts=1, turns=3, turns_s=4, burst_s=0.2)
 
 
-def compare(workload: Workload, scratch: Path, peers: Sequence[str], packages: Path, effort: Effort) -> dict[str, Any]:
+def compare(workload: Workload, scratch: Path, peers: Peers, effort: Effort) -> dict[str, Any]:
     """What was measured of one model, and under "missing" by runtime why something was not."""
     row: dict[str, Any] = {"model": workload.name, "cold": {}, "warm": {}, "steady": {}, "details": {}}
     row |= {"agreement": {}, "missing": {}}
@@ -64,11 +100,18 @@ def compare(workload: Workload, scratch: Path, peers: Sequence[str], packages: P
     exchange.mkdir()
     starts: dict[str, Start] = {OURS: lambda caches: start_ours(folder, caches, exchange)}
     for backend in BROWSER_BACKENDS:
-        if backend in peers:
-            starts[backend] = _browser_start(packages, folder, backend, exchange)
+        if backend in peers.names:
+            starts[backend] = _browser_start(peers.packages, folder, backend, exchange)
     with contextlib.ExitStack() as stack:
         running = _start_in_pairs(row, starts, effort, stack)
         if OURS in running:
+            for name in set(peers.names) & set(PYTHON_RUNTIMES):
+                try:
+                    running[name] = _start_python(peers.python, name, folder, exchange)
+                except (PeerError, TfglError) as error:
+                    row["missing"][name] = one_line(str(error))
+                else:
+                    stack.callback(running[name].close)
             for name, runtime in running.items():
                 if name != OURS:
                     row["agreement"][name] = differences(runtime.outputs, running[OURS].outputs)
@@ -83,6 +126,23 @@ def _browser_start(packages: Path, folder: Path, backend: str, exchange: Path) -
             return Browser(packages, folder, backend, dict(inputs), caches)
 
     return start
+
+
+def _start_python(python: str, runtime: str, folder: Path, exchange: Path) -> Runtime:
+    target = exchange / runtime
+    target.mkdir()
+    write_plain_graph(folder, target)
+    shutil.copy(exchange / "inputs.npz", target)
+    command = [python, str(RUNTIMES_SCRIPT), runtime, str(target)]
+    try:
+        return Worker(command, target)
+    except PeerError:
+        if runtime != "tensorflow":
+            raise
+    # TensorFlow 2.19 crashes in its oneDNN kernels on some graphs; without them it runs.
+    worker = Worker(command, target, {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"})
+    worker.report["note"] = "without oneDNN"
+    return worker
 
 
 def _start_in_pairs(
@@ -124,7 +184,7 @@ def _take_turns(row: dict[str, Any], running: dict[str, Runtime], effort: Effort
     bursts = {}
     for name, runtime in running.items():
         # The second inference may still create something; from the third on nothing is new.
-        elapsed_ms = runtime.run(3)[-1]
+        elapsed_ms = runtime.run(2)[-1]
         bursts[name] = max(1, min(50, int(effort.burst_s * 1e3 / elapsed_ms)))
     began = perf_counter()
     for turn in range(effort.turns):
@@ -165,17 +225,6 @@ def _largest_difference(ours: Array, theirs: Array) -> tuple[float, float]:
     return float(off.max()), float(np.abs(b[np.isfinite(b)]).max(initial=0.0))
 
 
-def available(wanted: Sequence[str], packages: Path) -> dict[str, str]:
-    """Which of the wanted peers cannot run here, and why."""
-    missing = {}
-    for name in wanted:
-        if find_chromium() is None:
-            missing[name] = "no chromium or google-chrome on the path"
-        elif not (packages / "node_modules" / "@tensorflow" / "tfjs").is_dir():
-            missing[name] = f"{packages.name} has no TensorFlow.js: `make bench-peers` fetches it with npm"
-    return missing
-
-
 def chosen(names: str | None) -> list[Workload]:
     """The workloads with goals, then the others; or those that are named, ValueError for an unknown one."""
     known = {workload.name: workload for workload in workloads()}
@@ -191,22 +240,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write the JSON and the report, and print it; what cannot run is named with its reason."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0].split(":")[0])
     parser.add_argument("--models", metavar="NAME,...", help="only these, in this order")
-    parser.add_argument("--peers", default="webgl,wasm", metavar="NAME,...", help="of webgl, wasm and cpu (slow)")
+    parser.add_argument(
+        "--peers",
+        default="webgl,wasm,tensorflow,tflite,onnxruntime",
+        metavar="NAME,...",
+        help="webgl, wasm, cpu (slow, not among the defaults), tensorflow, tflite, onnxruntime",
+    )
     parser.add_argument("--packages", type=Path, default=PACKAGES, help="folder with node_modules (default .peers)")
+    parser.add_argument("--python", default=sys.executable, help="interpreter that has TensorFlow or ONNX Runtime")
     parser.add_argument("--quick", action="store_true", help="one cold and warm start and three turns of each model")
     parser.add_argument("--json", type=Path, default=RESULTS, help="file for the raw numbers")
     parser.add_argument("--output", type=Path, help="Markdown file whose part of this kind is replaced")
     options = parser.parse_args(arguments)
-    peers = options.peers.split(",")
-    if unknown := set(peers) - set(BROWSER_BACKENDS):
+    names = options.peers.split(",")
+    if unknown := set(names) - {*BROWSER_BACKENDS, *PYTHON_RUNTIMES}:
         parser.error(f"no such peer: {', '.join(sorted(unknown))}")
+    peers = Peers(names, options.packages, options.python)
     try:
         models = chosen(options.models)
     except ValueError as error:
         parser.error(str(error))
-    missing = available(peers, options.packages)
+    missing = peers.missing()
     for name, reason in missing.items():
         print(f"{name}: left out, {reason}", file=sys.stderr)
+    peers = replace(peers, names=[name for name in names if name not in missing])
     effort = QUICK if options.quick else Effort()
     load_before, began = list(os.getloadavg()), perf_counter()
     rows = []
@@ -214,8 +271,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for workload in models:
             print(f"{workload.name} ...", end=" ", file=sys.stderr, flush=True)
             start = perf_counter()
-            there = [peer for peer in peers if peer not in missing]
-            rows.append(compare(workload, Path(scratch), there, options.packages, effort))
+            try:
+                rows.append(compare(workload, Path(scratch), peers, effort))
+            except KeyboardInterrupt:
+                print("interrupted: the report is of the models before it", file=sys.stderr)
+                break
             print(f"{perf_counter() - start:.0f} s", file=sys.stderr)
     machine = pytest_benchmark_generate_machine_info()
     del machine["node"]  # the name of the host belongs into no result

@@ -100,11 +100,17 @@ class Worker:
             watch.cancel()
         if not line:
             self._process.wait()
-            self._said.seek(0)
-            said = self._said.read()[-2000:].decode(errors="replace").strip().splitlines()
-            raise PeerError(said[-1] if said else f"ended with {self._process.returncode}, or took too long")
+            raise PeerError(self._last_words())
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _last_words(self) -> str:
+        ended = self._process.returncode
+        if ended < 0:
+            return f"ended by signal {-ended}, or by taking longer than {self._timeout_s:.0f} s"
+        self._said.seek(0)
+        said = self._said.read()[-2000:].decode(errors="replace").strip().splitlines()
+        return said[-1].strip() if said else f"ended with {ended}"
 
 
 def start_ours(folder: Path, caches: Path, exchange: Path) -> Worker:

@@ -11,7 +11,14 @@ from tables import cell, number, percentile, surroundings, table
 
 Row = Mapping[str, Any]
 
-NAMES = {"webgl": "WebGL", "wasm": "wasm", "cpu": "cpu in JavaScript"}
+NAMES = {
+    "webgl": "WebGL",
+    "wasm": "wasm",
+    "cpu": "cpu in JavaScript",
+    "tensorflow": "TensorFlow",
+    "tflite": "TensorFlow Lite",
+    "onnxruntime": "ONNX Runtime",
+}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -144,7 +151,9 @@ def steady_table(rows: Iterable[Row]) -> str:
             if isinstance(agreement, Mapping):
                 shown = [f"{agreement[name]:.1e}" for name in ("largest", "relative")]
             times = [number(_median(theirs)), number(_median(ours)), _spread(ratios(theirs, ours))]
-            lines.append([row["model"], NAMES.get(runtime, runtime), *times, *shown])
+            note = row["details"].get(runtime, {}).get("note")
+            name = NAMES.get(runtime, runtime) + (f", {note}" if note else "")
+            lines.append([row["model"], name, *times, *shown])
     return table(("model", "runtime", "theirs", "ours", "ratio", "difference", "relative"), lines, texts=2)
 
 

@@ -18,6 +18,7 @@ import report
 import report_peers
 import tables
 import tfgl
+import tfgl_converter
 import topologies
 import topologies_images
 import topologies_sequences
@@ -25,11 +26,12 @@ import workloads
 from bench_kernels import CASES
 from digits_model import DIGITS
 from goals import GOALS
+from plain_graph import write_plain_graph
 from tfgl.engine import Engine
 from tfgl.errors import NoDeviceError
 from tfgl.gl.device import open_device
 from tfgl.graph.model import graph_of
-from tfgl.io import ModelArtifacts
+from tfgl.io import ModelArtifacts, save_artifacts
 from tfgl.ir.evaluate import evaluate
 
 MOST_PROGRAMS = 30
@@ -315,17 +317,57 @@ def test_without_peers_ours_is_measured_alone(
     except NoDeviceError as error:
         pytest.skip(f"no GL device: {error}")
     monkeypatch.setattr(compare, "find_chromium", lambda: None)
+    monkeypatch.setattr(compare, "RUNTIMES_SCRIPT", tmp_path / "lacking.py")
+    (tmp_path / "lacking.py").write_text("""print('{"tensorflow": "", "tflite": "", "onnxruntime": "onnxruntime"}')""")
     written = tmp_path / "made" / "peers.json"
-    arguments = ["--models", "digits", "--quick", "--packages", str(tmp_path), "--json", str(written)]
-    assert compare.main(arguments) == 0
+    arguments = ["--models", "digits", "--peers", "webgl,wasm,onnxruntime", "--quick", "--packages", str(tmp_path)]
+    assert compare.main([*arguments, "--json", str(written)]) == 0
     shown = capsys.readouterr()
     assert "- webgl: no chromium" in shown.out and "wasm: left out" in shown.err
+    assert "- onnxruntime: no package onnxruntime" in shown.out
     found = json.loads(written.read_text(encoding="utf-8"))
     (row,) = found["comparison"]
     assert len(row["cold"]["ours"]) == len(row["warm"]["ours"]) == 1
     assert len(row["steady"]["ours"]) == 3
     assert row["details"]["ours"]["from_disk_cache"] == row["details"]["ours"]["programs"]
     assert "node" not in found["machine_info"]
+
+
+# -- graphs for other runtimes --------------------------------------------------
+
+
+def test_fused_nodes_are_taken_apart_and_compute_the_same(tmp_path: Path) -> None:
+    """The parts, evaluated by the reference, against the fused nodes of the same reference."""
+    builder = topologies.Builder()
+    x = builder.placeholder("x", (1, 6, 5, 3))
+    y = builder.convolution(x, 3, 3, 4, activation="Relu6")
+    y = builder.depthwise(y, 3, 4, activation="Elu")
+    y = builder.node("Prelu", [y, builder.vector(0.5, -0.25, 2.0, 0.0)])
+    y = builder.dense(builder.node("Reshape", [y, builder.whole(-1, 4)]), 4, 2)
+    artifacts = builder.artifacts(y, "y")
+    save_artifacts(artifacts, tmp_path / "model")
+    write_plain_graph(tmp_path / "model", tmp_path)
+
+    plain = json.loads((tmp_path / "graph.json").read_text(encoding="utf-8"))
+    assert {node["op"] for node in plain["nodes"]} == {
+        "Placeholder", "Const", "Conv2D", "DepthwiseConv2dNative", "MatMul", "BiasAdd", "Relu6", "Elu", "Relu", "Neg",
+        "Mul", "Sub", "Reshape", "Identity",
+    }  # fmt: skip
+    assert (plain["inputs"], plain["outputs"]) == ({"x": "x:0"}, {"y": "Identity:0"})
+    feeds = {"x": np.random.default_rng(0).normal(size=(1, 6, 5, 3)).astype(np.float32)}
+    taken_apart = replace(artifacts, model_topology={"node": plain["nodes"]})
+    found, expected = (evaluate(graph_of(model), feeds, ["y"])["y"] for model in (taken_apart, artifacts))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_layers_models_become_graphs(tmp_path: Path) -> None:
+    layers = tmp_path / "layers"
+    tfgl_converter.convert(workloads.DIGITS, layers, input_format="keras", output_format="tfjs_layers_model")
+    write_plain_graph(layers, tmp_path)
+    plain = json.loads((tmp_path / "graph.json").read_text(encoding="utf-8"))
+    with np.load(tmp_path / "weights.npz") as weights:
+        assert {node["name"] for node in plain["nodes"] if node["op"] == "Const"} <= set(weights)
+    assert len(plain["inputs"]) == len(plain["outputs"]) == 1
 
 
 # -- rows and environments ----------------------------------------------------
