@@ -6,7 +6,7 @@ import os
 import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -18,12 +18,13 @@ import numpy.typing as npt
 from tfgl_shaders.assembly import Access, Input, Layout, ParameterValue, Source, pack_parameters, parameters_of
 
 from .dtypes import DType
-from .errors import InvalidArgumentError, TensorTooLargeError
+from .errors import InvalidArgumentError, ShaderError, TensorTooLargeError
 from .flags import Flags
 from .flags import flags as process_flags
 from .gl import raw
 from .gl.device import Device, open_device
 from .gl.fusion import fuse_draws
+from .gl.known import KnownProgram
 from .gl.programs import Program, ProgramCache
 from .gl.recording import Arena, Buffer, Draw
 from .gl.textures import Kind, TexturePool
@@ -367,7 +368,37 @@ class Engine:
 
     def program(self, draw: Draw) -> Program:
         """The program of a draw whose textures exist; compiled when it is new."""
-        return self.programs.get(draw.source, lambda program: self._run(program, draw, (1, 1)))
+        return self.programs.get(draw.source, draw.parameters, lambda program: self._run(program, draw, (1, 1)))
+
+    def build(self, known: Sequence[KnownProgram]) -> None:
+        """Build programs before anything needs them, and draw one texel with each: many drivers compile only then."""
+        self.device.check()
+        stand_ins: dict[tuple[Kind, Layout], Buffer] = {}
+        results: dict[tuple[Kind, Layout], Buffer] = {}
+
+        def stand_in(kind: Kind, layout: Layout, among: dict[tuple[Kind, Layout], Buffer]) -> Buffer:
+            buffer = among.get((kind, layout))
+            if buffer is None:
+                shape = self.device.flat_shape(1, kind) if layout == "flat" else self.device.tiles_shape(1, 1, kind)
+                assert shape is not None, "one texel fits every device"
+                buffer = among[kind, layout] = Buffer(shape, (1, 1))
+                buffer.texture = self.pool.take(shape)
+            return buffer
+
+        try:
+            for item in known:
+                source = item.source
+                if source in self.programs.programs or len(source.inputs) > self.programs.max_inputs:
+                    continue
+                inputs = tuple(stand_in(read.kind, read.layout, stand_ins) for read in source.inputs)
+                output = stand_in(source.kind, source.layout, results)
+                # A list of another version may name what does not exist any more.
+                with suppress(ShaderError, OSError, ValueError):
+                    self.program(Draw(source, inputs, output, item.parameters, "")).needed = False
+        finally:
+            for buffer in (*stand_ins.values(), *results.values()):
+                if buffer.texture is not None:
+                    self.pool.give(buffer.texture)
 
     def execute(self, draw: Draw) -> None:
         """Run one draw whose inputs have textures; its output gets one when it has none."""

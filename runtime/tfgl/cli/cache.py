@@ -27,7 +27,8 @@ def info(settings: Settings) -> None:
 
     found = cache_info()
     report: dict[str, Any] = {
-        "directory": found.directory, "programs": found.programs, "bytes": found.bytes, "enabled": flags.program_cache,
+        "directory": found.directory, "programs": found.programs, "bytes": found.bytes, "models": found.models,
+        "enabled": flags.program_cache,
     }  # fmt: skip
     if settings.as_json:
         print_json(report)

@@ -1,4 +1,4 @@
-"""Linked programs on disk: one file each, safe against crashes and other processes."""
+"""Linked programs, and which models need which, on disk: safe against crashes and other processes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MAGIC = b"tfglprg1"
 _HEADER = struct.Struct("<8sI32s")  # magic, binary format, SHA-256 of what follows
+MODELS_LIMIT = 256
+_MODEL_BYTES_LIMIT = 1 << 20
 
 
 def cache_directory() -> Path:
@@ -40,6 +42,8 @@ class CacheInfo:
     directory: str
     programs: int
     bytes: int
+    models: int = 0
+    """How many models' programs are known."""
 
 
 def _sha256(data: bytes) -> hashlib._Hash:
@@ -81,41 +85,80 @@ class ProgramFiles:
 
     def store(self, text: str, binary_format: int, binary: bytes) -> None:
         """Keep ``binary`` for ``text``."""
-        import tempfile  # only who stores needs it
+        _write(self._path(text), _HEADER.pack(_MAGIC, binary_format, _sha256(binary).digest()) + binary)
 
-        path = self._path(text)
+
+class ModelFiles:
+    """What is remembered of models on one driver, by a text that tells each from others.
+
+    At most `MODELS_LIMIT` are kept, the oldest go first. For the rest it is as `ProgramFiles`.
+    """
+
+    def __init__(self, driver: str, directory: Path | None = None) -> None:
+        self._directory = (directory or cache_directory()) / "models"
+        self._driver = driver.encode()
+
+    def _path(self, model: str) -> Path:
+        return self._directory / f"{_sha256(self._driver + bytes(1) + model.encode()).hexdigest()}.json"
+
+    def load(self, model: str) -> bytes | None:
+        """What was stored for ``model``, or None."""
+        path = self._path(model)
+        try:
+            data = path.read_bytes() if path.stat().st_size <= _MODEL_BYTES_LIMIT else b""
+        except OSError:
+            return None
+        digest, _, content = data.partition(b"\n")
+        return content if digest == _sha256(content).hexdigest().encode() else None
+
+    def store(self, model: str, content: bytes) -> None:
+        """Keep ``content`` for ``model``; nothing over a megabyte."""
+        data = _sha256(content).hexdigest().encode() + b"\n" + content
+        if len(data) > _MODEL_BYTES_LIMIT:
+            return
+        _write(self._path(model), data)
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(_HEADER.pack(_MAGIC, binary_format, _sha256(binary).digest()))
-                    file.write(binary)
-                os.replace(beside, path)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.unlink(beside)
+            kept = sorted(self._directory.glob("*.json"), key=lambda path: path.stat().st_mtime)
+            for path in kept[:-MODELS_LIMIT]:
+                path.unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    import tempfile  # only who stores needs it
+
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(beside, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
 
 
 def cache_info(directory: Path | None = None) -> CacheInfo:
-    """Count and size of the programs kept on disk, over all drivers."""
+    """Count and size of what is kept on disk, over all drivers."""
     folder = directory or cache_directory()
-    sizes = []
-    for path in (folder / "programs").glob("*/*.bin"):
-        with contextlib.suppress(OSError):
-            sizes.append(path.stat().st_size)
-    return CacheInfo(str(folder), len(sizes), sum(sizes))
+    sizes: list[int] = []
+    lists: list[int] = []
+    for pattern, found in (("programs/*/*.bin", sizes), ("models/*.json", lists)):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                found.append(path.stat().st_size)
+    return CacheInfo(str(folder), len(sizes), sum(sizes) + sum(lists), len(lists))
 
 
 def clear_cache(directory: Path | None = None) -> CacheInfo:
-    """Delete every program kept on disk (and only those); returns what was there."""
+    """Delete every program and list kept on disk (and only those); returns what was there."""
     before = cache_info(directory)
-    folder = (directory or cache_directory()) / "programs"
-    for pattern in ("*/*.bin", "*/*.part"):
+    folder = directory or cache_directory()
+    for pattern in ("programs/*/*.bin", "programs/*/*.part", "models/*.json", "models/*.part"):
         for path in folder.glob(pattern):
             with contextlib.suppress(OSError):
                 path.unlink()
-    for path in [*folder.glob("*"), folder]:
+    for path in [*folder.glob("programs/*"), folder / "programs", folder / "models"]:
         with contextlib.suppress(OSError):
             path.rmdir()
     return before

@@ -13,6 +13,7 @@ from ..flags import Flags
 from . import raw
 from .cache import ProgramFiles
 from .device import Device
+from .known import KnownPrograms
 
 IMAGE_LIMIT = 8
 SAMPLER_LIMIT = 16
@@ -32,6 +33,10 @@ class Program:
     link_ms: float
     from_disk: bool
     first_draw_ms: float = 0.0
+    block: bytes = b""
+    """Parameters of the first draw."""
+    needed: bool = True
+    """False until a kernel asks for it, where it was built ahead."""
 
     def bind_call(self, gl: raw.RawGL) -> tuple[Callable[..., object], tuple[int, ...]]:
         """The GL call that makes it the current one."""
@@ -53,8 +58,9 @@ class ProgramCache:
         self._device = device
         self._flags = flags
         self._separable = device.info.version_code >= 410
-        identity = device.info.identity
-        self._files = ProgramFiles(f"{identity}|separable" if self._separable else identity)
+        identity = f"{device.info.identity}|separable" if self._separable else device.info.identity
+        self._files = ProgramFiles(identity)
+        self.known = KnownPrograms(f"{identity}|{device.target}")
         self._vertex = 0  # a program where programs are separable, else a shader
         self.programs: dict[Source, Program] = {}
 
@@ -63,16 +69,21 @@ class ProgramCache:
         """How many tensors one program can read."""
         return IMAGE_LIMIT if self._device.flavour == "image" else SAMPLER_LIMIT
 
-    def get(self, source: Source, first_draw: Callable[[Program], None]) -> Program:
-        """The program of ``source``; a new one is linked and then drawn with once, both timed."""
+    def get(self, source: Source, block: bytes, first_draw: Callable[[Program], None]) -> Program:
+        """The program of ``source``; a new one is linked and then drawn with once, both timed.
+
+        ``block`` are the parameters of that draw.
+        """
         program = self.programs.get(source)
         if program is None:
             program = self._build(source)
+            program.block = block
             self.programs[source] = program
             start = perf_counter()
             first_draw(program)
             self._device.gl.Finish()
             program.first_draw_ms = (perf_counter() - start) * 1e3
+        program.needed = True
         return program
 
     def _build(self, source: Source) -> Program:

@@ -27,6 +27,7 @@ from ..ir.lowering import check_node, kernels_of, supported_ops
 from ..registry import kernel_names
 from ..tensor import Tensor, host_array
 from .executor import Executor
+from .history import ProgramHistory
 from .optimize import optimize
 from .stats import EngineMeter, ModelStats
 
@@ -74,6 +75,8 @@ class GraphRunner:
         self._disposed = False
         stats.graph_ms += (perf_counter() - start) * 1e3
         meter = EngineMeter(engine)
+        self._history = ProgramHistory(graph, engine)
+        self._history.build()
         self._executor.upload_weights()
         engine.device.gl.Finish()
         meter.add_to(stats)
@@ -198,7 +201,7 @@ class GraphRunner:
         self._check_outside_loops(fetches)
         feeds, hosts, made = self._feeds(inputs, fetches)
         executor = self._executor_for(feeds, fetches)
-        before = executor.replays
+        before, recorded = executor.replays, executor.recordings
         try:
             if self._keep_intermediates:
                 results = self._run_kept(feeds, fetches)
@@ -221,6 +224,8 @@ class GraphRunner:
             stats.first_ms = elapsed
         else:
             stats.run_ms.append(elapsed)
+        if executor.recordings > recorded:
+            self._history.keep()
         return results
 
     def _check_outside_loops(self, edges: Iterable[Edge]) -> None:
