@@ -304,10 +304,10 @@ def test_sequence(benchmark: Any, graph: Graph, fresh_engine: Engine) -> None:
 
 
 def _give_textures(engine: Engine, draws: list[Draw]) -> None:
-    """Textures for what draws hand to each other, as a replay has them; they stay until the engine is closed."""
-    for draw in draws:
-        if draw.output.texture is None:
-            draw.output.texture = engine.pool.take(draw.output.shape)
+    """Textures for what draws hand to each other, and for inputs that nobody fills; they stay with the engine."""
+    for buffer in (buffer for draw in draws for buffer in (*draw.inputs, draw.output)):
+        if buffer.texture is None:
+            buffer.texture = engine.pool.take(buffer.shape)
 
 
 def _measure(benchmark: Any, engine: Engine, run: Callable[[], None], moved_bytes: int, flops: int = 0) -> None:
