@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -34,7 +37,17 @@ def warm_environment(kept: Path) -> dict[str, str]:
     }
 
 
+@cache
+def _compile_packages() -> None:
+    """Write bytecode of what a process imports, as installers do; a checkout may have none, or be told to keep none."""
+    for name in ("tfgl", "tfgl_shaders"):
+        found = find_spec(name)
+        for folder in (found.submodule_search_locations or ()) if found else ():
+            compileall.compile_dir(folder, quiet=2)
+
+
 def _base() -> dict[str, str]:
+    _compile_packages()
     left_out = {*_NO_DRIVER_CACHE, "MESA_GLSL_CACHE_DISABLE", "TFGL_CACHE", "TFGL_CACHE_DIR"}
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

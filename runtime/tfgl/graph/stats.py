@@ -47,6 +47,8 @@ class ModelStats:
     apart. ``run_ms`` holds later inferences, most recent last, until their draws
     are with the driver (reading an output waits for them; `tfgl.profile` and
     ``tfgl bench`` time that too); ``replays`` how many of them replayed a recording.
+    ``programs`` has those built at load, too, because an earlier process needed them for this model; their time is
+    in ``compile_ms`` alone, neither in ``load_ms`` nor in ``first_ms``.
 
     ``fusions`` counts what each of `tfgl.flags.FUSIONS` did, at load and in the newest recording;
     ``conversions`` has that recording's changes of layout by direction: ``to_flat``, ``to_tiles``.
