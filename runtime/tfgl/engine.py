@@ -27,7 +27,7 @@ from .gl.fusion import fuse_draws
 from .gl.known import KnownProgram
 from .gl.programs import Program, ProgramCache
 from .gl.recording import Arena, Buffer, Draw
-from .gl.textures import Kind, TexturePool
+from .gl.textures import Kind, Texture, TexturePool
 from .tensor import Shape, Tensor, Tiling, host_array, tiling
 
 LAYOUT_CHANGES = ("to_flat", "to_tiles")
@@ -366,9 +366,13 @@ class Engine:
             self.collect_dead()
             self.execute(draw)
 
-    def program(self, draw: Draw) -> Program:
-        """The program of a draw whose textures exist; compiled when it is new."""
-        return self.programs.get(draw.source, draw.parameters, lambda program: self._run(program, draw, (1, 1)))
+    def program(self, draw: Draw, textures: Mapping[int, Texture] | None = None) -> Program:
+        """The program of a draw, compiled when it is new.
+
+        ``textures``, by the identity of a buffer, come before the buffers' own; each of its buffers must have one.
+        """
+        given = textures or {}
+        return self.programs.get(draw.source, draw.parameters, lambda program: self._run(program, draw, (1, 1), given))
 
     def build(self, known: Sequence[KnownProgram]) -> None:
         """Build programs before anything needs them, and draw one texel with each: many drivers compile only then."""
@@ -407,22 +411,26 @@ class Engine:
                 draw.output.texture = self.pool.take(draw.output.shape)
             except TensorTooLargeError as error:
                 raise TensorTooLargeError(f"{draw.node}: {error}" if draw.node else str(error)) from None
-        self._run(self.program(draw), draw, draw.output.viewport)
+        self._run(self.program(draw), draw, draw.output.viewport, {})
         self.draw_count += 1
 
-    def _run(self, program: Program, draw: Draw, viewport: tuple[int, int]) -> None:
+    def _run(
+        self, program: Program, draw: Draw, viewport: tuple[int, int], textures: Mapping[int, Texture]
+    ) -> None:
         gl = self.device.gl
         bind, arguments = program.bind_call(gl)
         bind(*arguments)
         image = self.device.flavour == "image"
         for unit, buffer in enumerate(draw.inputs):
-            assert buffer.texture is not None, f"{draw.node}: an input of {draw.source.label} has no texture"
-            for function, arguments in buffer.texture.bind_calls(unit, image):
+            texture = textures.get(id(buffer)) or buffer.texture
+            assert texture is not None, f"{draw.node}: an input of {draw.source.label} has no texture"
+            for function, arguments in texture.bind_calls(unit, image):
                 function(*arguments)
         uniforms = self._uniform_buffer(draw.parameters)
         gl.BindBufferRange(raw.UNIFORM_BUFFER, 0, uniforms.glo, 0, len(draw.parameters))
-        assert draw.output.texture is not None
-        gl.BindFramebuffer(raw.DRAW_FRAMEBUFFER, draw.output.texture.framebuffer)
+        target = textures.get(id(draw.output)) or draw.output.texture
+        assert target is not None
+        gl.BindFramebuffer(raw.DRAW_FRAMEBUFFER, target.framebuffer)
         gl.Viewport(0, draw.output.first_row, *viewport)
         gl.DrawArrays(raw.TRIANGLES, 0, 3)
 
@@ -480,17 +488,29 @@ class Engine:
         with self._alone(True):
             yield
 
-    def flush(self) -> None:
-        """Execute the draws that the open trace holds back, freeing textures by liveness."""
+    def hand_over(self) -> list[Draw]:
+        """The draws that the open trace holds back, merged, for a recording to execute in the trace's place."""
         trace = self._trace
-        if trace is None:
-            return
+        assert trace is not None, "draws are held back by a trace only"
+        pending = self._merged(trace)
+        trace.done = len(trace.draws)
+        return pending
+
+    def _merged(self, trace: Trace) -> list[Draw]:
         pending = trace.draws[trace.done :]
         if self.flags.fusion:
             inputs, known = self.programs.max_inputs, self.programs.programs
             pending, fused = fuse_draws(pending, lambda buffer: buffer.owners > 0, inputs, known, self.flags.fuses)
             trace.fusions += fused
             trace.draws[trace.done :] = pending
+        return pending
+
+    def flush(self) -> None:
+        """Execute the draws that the open trace holds back, freeing textures by liveness."""
+        trace = self._trace
+        if trace is None:
+            return
+        pending = self._merged(trace)
         last_use: dict[int, int] = {}
         for at, draw in enumerate(pending):
             for buffer in (*draw.inputs, draw.output):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -15,6 +15,7 @@ from tfgl_shaders.assembly import Source
 
 from . import raw
 from .device import Device
+from .placement import Span, place
 from .programs import Program
 from .textures import BYTES_PER_TEXEL, Texture, TexturePool, TextureShape
 
@@ -67,27 +68,23 @@ class Arena:
 
     def __init__(self, pool: TexturePool) -> None:
         self._pool = pool
-        self._textures: dict[TextureShape, list[Texture]] = {}
+        self._textures: list[Texture] = []
         self._users = 0
 
-    def join(self) -> dict[TextureShape, list[Texture]]:
-        """A recording begins: what it may use, by shape."""
+    def join(self, spans: Sequence[Span]) -> list[Texture]:
+        """A recording begins: a texture for each of its spans."""
         self._users += 1
-        return {shape: list(textures) for shape, textures in self._textures.items()}
-
-    def add(self, shape: TextureShape) -> Texture:
-        """One more texture of ``shape``."""
-        texture = self._pool.take(shape)
-        self._textures.setdefault(shape, []).append(texture)
-        return texture
+        places, wanted = place(spans, [texture.shape for texture in self._textures])
+        for shape in wanted:
+            self._textures.append(self._pool.take(shape))
+        return [self._textures[at] for at in places]
 
     def leave(self) -> None:
         """A recording is gone; the last one gives the textures back to the pool."""
         self._users -= 1
         if self._users == 0:
-            for textures in self._textures.values():
-                for texture in textures:
-                    self._pool.give(texture)
+            for texture in self._textures:
+                self._pool.give(texture)
             self._textures.clear()
 
 
@@ -112,7 +109,7 @@ class _Owner(Protocol):
 
     def release(self, buffer: Buffer) -> None: ...
 
-    def program(self, draw: Draw) -> Program: ...
+    def program(self, draw: Draw, textures: Mapping[int, Texture]) -> Program: ...
 
 
 class Recording:
@@ -120,7 +117,8 @@ class Recording:
 
     ``inputs`` and ``outputs`` are slots: buffers whose textures a replay
     exchanges. Everything else that the draws read and did not write (weights)
-    is kept alive by the recording.
+    is kept alive by the recording. The draws have not been executed before:
+    the first replay, into the textures that ``outputs`` then have, does it.
     """
 
     def __init__(
@@ -149,29 +147,41 @@ class Recording:
             offset + _WORD * word for draw, offset in zip(draws, offsets, strict=True) for word in draw.drawn
         ]
         self._calls: list[GLCall] = []
-        free = engine.arena.join()
         self._closed = False
         try:
-            self._bind(draws, offsets, free)
+            textures = self._textures(draws)
+            self._bind(draws, offsets, textures)
         except BaseException:
             self.close()
             raise
 
-    def _bind(
-        self, draws: Sequence[Draw], offsets: Sequence[int], free: dict[TextureShape, list[Texture]]
-    ) -> None:
+    def _textures(self, draws: Sequence[Draw]) -> dict[int, Texture]:
+        """A texture for each buffer, by its identity, that the draws write."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        buffers: dict[int, Buffer] = {}
+        for at, draw in enumerate(draws):
+            first.setdefault(id(draw.output), at)
+            if id(draw.output) not in self._slots:
+                buffers[id(draw.output)] = draw.output
+            for buffer in (*draw.inputs, draw.output):
+                last[id(buffer)] = at
+        spans = [Span(buffer.shape, first[key], last[key]) for key, buffer in buffers.items()]
+        textures = dict(zip(buffers, self._engine.arena.join(spans), strict=True))
+        for buffer in self.outputs:
+            if buffer.texture is None:
+                buffer.texture = self._engine.pool.take(buffer.shape)
+            textures[id(buffer)] = buffer.texture
+        return textures
+
+    def _bind(self, draws: Sequence[Draw], offsets: Sequence[int], textures: Mapping[int, Texture]) -> None:
         gl = self._device.gl
         image = self._device.flavour == "image"
-        last_use: dict[int, int] = {}
-        for at, draw in enumerate(draws):
-            for buffer in (*draw.inputs, draw.output):
-                last_use[id(buffer)] = at
-        assigned: dict[int, Texture] = {}
         calls = self._calls
         bound: dict[int, int] = {}  # unit -> id of the buffer's texture or slot
         current_program = current_offset = -1
-        for at, (draw, offset) in enumerate(zip(draws, offsets, strict=True)):
-            program = self._engine.program(draw)
+        for draw, offset in zip(draws, offsets, strict=True):
+            program = self._engine.program(draw, textures)
             if program.glo != current_program:
                 calls.append(program.bind_call(gl))
                 current_program = program.glo
@@ -180,12 +190,6 @@ class Recording:
                 calls.append((gl.BindBufferRange, (raw.UNIFORM_BUFFER, 0, self._uniforms.glo, offset, size)))
                 current_offset = offset
             out_slot = self._slots.get(id(draw.output))
-            if out_slot is None:
-                target = assigned.get(id(draw.output))
-                if target is None:
-                    available = free.get(draw.output.shape)
-                    target = available.pop() if available else self._engine.arena.add(draw.output.shape)
-                    assigned[id(draw.output)] = target
             for unit, buffer in enumerate(draw.inputs):
                 slot = self._slots.get(id(buffer))
                 if slot is not None:
@@ -194,7 +198,7 @@ class Recording:
                         calls.extend([_nothing] if image else [_nothing, _nothing])
                         bound[unit] = id(slot)
                     continue
-                texture = assigned.get(id(buffer)) or buffer.texture
+                texture = textures.get(id(buffer)) or buffer.texture
                 assert texture is not None, "a draw reads what no earlier draw wrote"
                 if bound.get(unit) != id(texture):
                     calls.extend(texture.bind_calls(unit, image))
@@ -203,17 +207,13 @@ class Recording:
                 out_slot.writes.append(len(calls))
                 calls.append(_nothing)
             else:
-                assert target is not None
+                target = textures[id(draw.output)]
                 calls.append((gl.BindFramebuffer, (raw.DRAW_FRAMEBUFFER, target.framebuffer)))
             calls.append((gl.Viewport, (0, draw.output.first_row, *draw.output.viewport)))
             calls.append((gl.DrawArrays, (raw.TRIANGLES, 0, 3)))
-            for buffer in {id(b): b for b in (*draw.inputs, draw.output)}.values():
-                if last_use[id(buffer)] == at and id(buffer) in assigned:
-                    texture = assigned.pop(id(buffer))
-                    free.setdefault(texture.shape, []).append(texture)
 
-    def replay(self, inputs: Sequence[Buffer]) -> list[Buffer]:
-        """Run the draws on ``inputs``; fresh buffers for the outputs, in the order of ``outputs``."""
+    def replay(self, inputs: Sequence[Buffer], outputs: Sequence[Buffer] = ()) -> list[Buffer]:
+        """Run the draws on ``inputs``; fresh buffers for the outputs, in the order of ``outputs``, unless given."""
         image = self._device.flavour == "image"
         calls = self._calls
         for slot, buffer in zip(self._inputs, inputs, strict=True):
@@ -222,9 +222,13 @@ class Recording:
             if slot.bound is not texture:
                 self._point(slot, texture, image)
         results: list[Buffer] = []
-        for slot in self._outputs:
-            buffer = Buffer(slot.shape, slot.viewport, slot.first_row)
-            buffer.texture = self._engine.pool.take(slot.shape)
+        for at, slot in enumerate(self._outputs):
+            if outputs:
+                buffer = outputs[at]
+            else:
+                buffer = Buffer(slot.shape, slot.viewport, slot.first_row)
+                buffer.texture = self._engine.pool.take(slot.shape)
+            assert buffer.texture is not None
             if slot.bound is not buffer.texture:
                 self._point(slot, buffer.texture, image)
             results.append(buffer)

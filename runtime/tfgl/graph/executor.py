@@ -173,17 +173,17 @@ class Executor(PreparedGraph):
             inputs[edge] = buffer
         fed = {id(buffer): edge for edge, buffer in inputs.items()}
         stand_ins = {identity: Fed(feeds[edge], edge, hosts) for identity, edge in fed.items()}
+        recording = None
         with engine.tracing() as trace:
             trace.inputs = frozenset(fed)
             run = Run(self, stand_ins, trace)
             results = run.fetch(aliases, fetches)
             buffers: list[Buffer] = []
             found = [_buffers(result, buffers) for result in results]
-            engine.flush()
             if trace.reads or not trace.recorded or any(own is None for own in found):
                 self._dynamic.add(key)
             else:
-                recording = Recording(engine, trace.draws, list(inputs.values()), buffers)
+                recording = Recording(engine, engine.hand_over(), list(inputs.values()), buffers)
                 position = {id(buffer): at for at, buffer in enumerate(recording.outputs)}
                 outputs = [
                     _output(result, own or [], position, fed) for result, own in zip(results, found, strict=True)
@@ -193,6 +193,9 @@ class Executor(PreparedGraph):
                 self._keep(
                     key, _Captured(recording, run.guards, tuple(feeds), outputs, fusions, conversions, footprint)
                 )
+        if recording is not None:
+            recording.replay(list(inputs.values()), recording.outputs)
+            engine.draw_count += recording.draws
         return [_owned(result, own or [], fed, feeds) for result, own in zip(results, found, strict=True)]
 
     def _keep(self, key: _Key, captured: _Captured) -> None:
