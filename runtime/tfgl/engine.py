@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tfgl_shaders.assembly import Access, Input, Layout, ParameterValue, Source, pack_parameters, parameters_of
 
-from .dtypes import DType
+from .dtypes import DType, dtype_of
 from .errors import InvalidArgumentError, ShaderError, TensorTooLargeError
 from .flags import Flags
 from .flags import flags as process_flags
@@ -33,6 +33,7 @@ from .tensor import Shape, Tensor, Tiling, host_array, tiling
 LAYOUT_CHANGES = ("to_flat", "to_tiles")
 """Shader bodies that bring a tensor from one layout into the other."""
 _UNIFORM_BUFFERS_KEPT = 1024
+_AS_THEY_ARE = (np.float32, np.int32, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Engine:
         self._retired: deque[Callable[[], None]] = deque()  # what deletes GL objects, when this context is current
         self._live: dict[int, tuple[int, int]] = {}  # tensor id -> (bytes, textures)
         self._scopes: list[list[Tensor]] = []
+        self._shared: dict[object, Tensor] = {}
         self._vertex_array = device.gl.vertex_array()
         device.gl.BindVertexArray(self._vertex_array)
 
@@ -108,6 +110,14 @@ class Engine:
             imaginary = Tensor(self, array.shape, "float32", host=np.ascontiguousarray(array.imag))
             result.adopt_parts(real, imaginary)
         return result
+
+    def weight(self, values: object) -> Tensor:
+        """A tensor of ``values`` that keeps what is derived from it; an array must stay as it is, and is not copied."""
+        if isinstance(values, np.ndarray) and values.dtype in _AS_THEY_ARE and values.flags.c_contiguous:
+            self.device.check()
+            tensor = Tensor(self, values.shape, dtype_of(values), host=values)
+            return tensor.become_weight(host_stays=True)
+        return self.tensor(values).become_weight(host_stays=False)
 
     def register(self, tensor: Tensor) -> None:
         """Count a new tensor and put it into the innermost tidy scope."""
@@ -529,24 +539,31 @@ class Engine:
             trace.done = 0
             self._give_deferred(trace)
 
-    def derive(self, tensor: Tensor, key: object, make: Any) -> Tensor:
+    def derive(self, tensor: Tensor, key: object, make: Callable[[], Tensor]) -> Tensor:
         """``make()``, kept with ``tensor`` under ``key`` when it is a weight, so that it is made once."""
+        tensor = tensor.base
         if not tensor.persistent:
-            result: Tensor = make()
-            return result
+            return make()
         if tensor.derived is None:
             tensor.derived = {}
-        kept = tensor.derived.get(key)
-        if kept is None:
-            scopes, self._scopes = self._scopes, []
-            try:
-                with self._alone(True):
-                    kept = make()
-            finally:
-                self._scopes = scopes
-            kept.persistent = True
-            tensor.derived[key] = kept
-        return kept
+        if key not in tensor.derived:
+            tensor.derived[key] = self._made_once(make)
+        return tensor.derived[key]
+
+    def shared(self, key: object, make: Callable[[], Tensor]) -> Tensor:
+        """``make()``, made once for this engine and counted among nobody's tensors."""
+        if key not in self._shared:
+            self._shared[key] = self._made_once(make)
+            self.unregister(self._shared[key])
+        return self._shared[key]
+
+    def _made_once(self, make: Callable[[], Tensor]) -> Tensor:
+        scopes, self._scopes = self._scopes, []
+        try:
+            with self._alone(True):
+                return make().become_weight(host_stays=False)
+        finally:
+            self._scopes = scopes
 
     def close(self) -> None:
         """Close the device; every tensor on it is lost."""

@@ -84,10 +84,12 @@ class Tensor:
 
     __slots__ = (
         "__weakref__",
+        "_base",
         "_disposed",
         "_engine",
         "_flat",
         "_host",
+        "_host_stays",
         "_parts",
         "_tiles",
         "derived",
@@ -107,6 +109,8 @@ class Tensor:
         self.dtype: DType = dtype
         self.id = next(_serial)
         self._host = host
+        self._host_stays = False
+        self._base: Tensor | None = None
         self._flat: Buffer | None = None
         self._tiles: Buffer | None = None
         self._parts: tuple[Tensor, Tensor] | None = None
@@ -175,7 +179,8 @@ class Tensor:
         """Its buffer in the flat layout: uploaded or converted when it is not there yet."""
         self._check()
         if self._flat is None:
-            self._flat = self._engine.make_flat(self)
+            shared = self._base is not None and not self._base.is_disposed
+            self._flat = self.base.flat() if shared else self._engine.make_flat(self)
             self._flat.owners += 1
         return self._flat
 
@@ -217,13 +222,29 @@ class Tensor:
 
     def uploaded(self) -> None:
         """Called by the engine when the device holds the values; large host copies are dropped."""
-        if self._host is not None and self._host.size > _KEPT_ON_HOST:
+        if self._host is not None and self._host.size > _KEPT_ON_HOST and not self._host_stays:
             self._host = None
+
+    def become_weight(self, *, host_stays: bool) -> Tensor:
+        """What is derived from it is from now on made once, and outlives the call that derived it.
+
+        ``host_stays``: the values on the host are somebody else's, who keeps them, so they stay at hand.
+        """
+        self.persistent = self.kept = True
+        self._host_stays = host_stays
+        return self
+
+    @property
+    def base(self) -> Tensor:
+        """The weight that it is a view of, or itself."""
+        return self if self._base is None else self._base
 
     def view(self, shape: Sequence[int], dtype: DType | None = None) -> Tensor:
         """The same values under another shape of the same size; shares the buffer."""
         self._check()
         result = Tensor(self._engine, shape, dtype or self.dtype)
+        if self.base.persistent and result.dtype == self.dtype:
+            result._base = self.base
         if self._parts is not None:
             return result.adopt_parts(self._parts[0].view(shape), self._parts[1].view(shape))
         if self._host is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,9 @@ from ..tensor import Tensor
 
 Array = npt.NDArray[Any]
 Feeds = Mapping[Edge, Tensor]
+
+# Ops whose second input is packed: convolutions and products of matrices, fused or not.
+_PRODUCTS = re.compile("Conv[23]D|DepthwiseConv2d|MatMul")
 
 
 class PreparedGraph:
@@ -48,9 +52,7 @@ class PreparedGraph:
         for name, array in graph.constants.items():
             tensor = self._weight_of.get(id(array))
             if tensor is None:
-                tensor = self._weight_of[id(array)] = self.engine.tensor(array)
-                tensor.persistent = True
-                tensor.kept = True
+                tensor = self._weight_of[id(array)] = self.engine.weight(array)
             # Converters put the function's name before that of a constant.
             self.weights.setdefault(name if name.startswith(prefix) else prefix + name, tensor)
 
@@ -59,9 +61,15 @@ class PreparedGraph:
         return self._weight_of[id(graph.constants[name])]
 
     def upload_weights(self) -> None:
-        """Upload every weight that a shader will read: all but small host-side numbers."""
+        """Upload the weights that shaders read as they are: all but small host-side numbers and matrices.
+
+        Those are packed first, as the kernel that reads them likes it.
+        """
+        constants = (part.constants[name] for part in self.graph.parts for name in _read_unpacked(part))
+        read = {self._weight_of[id(constant)].id for constant in constants}
         for name, tensor in self.weights.items():
-            if tensor.dtype in ("float32", "int32", "bool") and tensor.size > self.engine.flags.host_forward_limit:
+            small = tensor.size <= self.engine.flags.host_forward_limit
+            if tensor.id in read and not small and tensor.dtype in ("float32", "int32", "bool"):
                 with named(self.engine, f"weight {name!r}"):
                     tensor.flat()
 
@@ -77,6 +85,16 @@ class PreparedGraph:
         """Release the weights."""
         for tensor in self._weight_of.values():
             tensor.dispose()
+
+
+def _read_unpacked(graph: Graph) -> set[str]:
+    """Names of the constants that a node reads otherwise than as the filter or the right matrix of a product."""
+    return {
+        edge.node
+        for node in graph.nodes.values()
+        for at, edge in enumerate(node.inputs)
+        if edge.node in graph.constants and not (at == 1 and _PRODUCTS.search(node.op))
+    }
 
 
 @contextmanager

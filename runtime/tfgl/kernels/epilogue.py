@@ -10,6 +10,7 @@ import numpy as np
 
 from tfgl_shaders.assembly import ParameterValue
 
+from ..dtypes import NUMPY, DType
 from ..engine import Engine
 from ..errors import InvalidArgumentError
 from ..registry import run_kernel
@@ -114,7 +115,7 @@ def epilogue(
         raise InvalidArgumentError(f"bias is {bias.dtype}, the other inputs are {owner.dtype}")
     if bias is None or not _is_vector(bias.shape, channels, channel_axis):
         result.bias_after = bias
-        result.inputs["bias"] = _zeros(engine, owner)
+        result.inputs["bias"] = _zeros(engine, owner.dtype)
         step = 0
     else:
         step = int(bias.size > 1)
@@ -149,10 +150,11 @@ def _is_vector(shape: Shape, channels: int, axis: int) -> bool:
     return size == channels and (shape == (size,) or (len(shape) >= -axis and shape[axis] == size))
 
 
-def _zeros(engine: Engine, owner: Tensor) -> Tensor:
+def _zeros(engine: Engine, dtype: DType) -> Tensor:
     # From the host: a fill would be a program more.
-    kind = np.float32 if owner.kind == "float" else np.int32
-    return engine.derive(owner, "zeros", lambda: engine.tensor(np.zeros(4, kind)))
+    return engine.shared(
+        ("zeros", dtype), lambda: Tensor(engine, (4,), dtype, host=np.zeros(4, NUMPY[dtype]))
+    )
 
 
 def _run(name: str, inputs: Mapping[str, Tensor], attrs: Mapping[str, object] | None = None) -> Tensor:

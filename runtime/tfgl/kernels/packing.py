@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tfgl_shaders.assembly import ParameterValue
 
@@ -96,7 +100,7 @@ def matrices(x: Tensor, batch: Shape, transposed: bool) -> Matrices:
 def packed(operand: Matrices, *, pad_rows: bool, pad_columns: bool) -> Tensor:
     """A flat tensor [count, rows, columns] with rows and columns filled up to multiples of 4 with zeros.
 
-    The tensor itself when it is that already; for weights it is made once.
+    The tensor itself when it is that already; for weights it is made once, on the host where that has the values.
     """
     rows = _up_to_four(operand.rows) if pad_rows else operand.rows
     columns = _up_to_four(operand.columns) if pad_columns else operand.columns
@@ -104,12 +108,36 @@ def packed(operand: Matrices, *, pad_rows: bool, pad_columns: bool) -> Tensor:
     if operand.is_contiguous and (rows, columns) == (operand.rows, operand.columns):
         return x
     shape = (operand.count, rows, columns)
-    values = operand.parameters() | {"out_rows": rows, "out_columns": columns}
-    return x.engine.derive(
-        x,
-        ("packed", pad_rows, pad_columns, *operand.key),
-        lambda: x.engine.emit("pack_matrices", {"x": x}, shape, x.dtype, values, {"MATRIX_AXES": MATRIX_AXES}),
-    )
+
+    def make() -> Tensor:
+        values = _gathered(operand, rows, columns)
+        if values is not None:
+            return _from_host(x, values)
+        parameters = operand.parameters() | {"out_rows": rows, "out_columns": columns}
+        return x.engine.emit("pack_matrices", {"x": x}, shape, x.dtype, parameters, {"MATRIX_AXES": MATRIX_AXES})
+
+    return x.engine.derive(x, ("packed", pad_rows, pad_columns, *operand.key), make)
+
+
+def _gathered(operand: Matrices, rows: int, columns: int) -> npt.NDArray[Any] | None:
+    """The matrices of a weight, zeros around them, as an array (count, rows, columns); None where the host has none."""
+    values = operand.tensor.base.host if operand.tensor.base.persistent else None
+    extents = (*operand.dims, operand.rows, operand.columns)
+    steps = (*operand.strides, operand.row_step, operand.column_step)
+    if values is None or 1 + sum((n - 1) * step for n, step in zip(extents, steps, strict=True)) > values.size:
+        return None
+    strides = [step * values.itemsize for step in steps]
+    found = np.lib.stride_tricks.as_strided(values.reshape(-1), extents, strides, writeable=False)
+    found = found.reshape(operand.count, operand.rows, operand.columns)
+    if (rows, columns) == found.shape[1:]:
+        return np.ascontiguousarray(found)
+    filled = np.zeros((operand.count, rows, columns), values.dtype)
+    filled[:, : operand.rows, : operand.columns] = found
+    return filled
+
+
+def _from_host(x: Tensor, values: npt.NDArray[Any]) -> Tensor:
+    return Tensor(x.engine, values.shape, x.dtype, host=values)
 
 
 def sum_defines(terms: int) -> dict[str, object]:
@@ -127,10 +155,19 @@ def in_column_blocks(operand: Matrices) -> Tensor:
 
     What one block of results takes lies together, in the order in which it is read.
     """
-    x = packed(operand, pad_rows=True, pad_columns=True)
+    x = operand.tensor
     rows, columns = _up_to_four(operand.rows), _up_to_four(operand.columns)
-    blocks = Matrices(x, rows, 4, columns, 1, (columns // 4, operand.count), (4, rows * columns))
-    return packed(blocks, pad_rows=False, pad_columns=False)
+
+    def make() -> Tensor:
+        values = _gathered(operand, rows, columns)
+        if values is not None:
+            blocks = values.reshape(operand.count, rows, columns // 4, 4)
+            return _from_host(x, np.ascontiguousarray(blocks.transpose(2, 0, 1, 3)))
+        whole = packed(operand, pad_rows=True, pad_columns=True)
+        turned = Matrices(whole, rows, 4, columns, 1, (columns // 4, operand.count), (4, rows * columns))
+        return packed(turned, pad_rows=False, pad_columns=False)
+
+    return x.engine.derive(x, ("column blocks", *operand.key), make)
 
 
 def in_every_lane(x: Tensor) -> Tensor:
