@@ -55,6 +55,7 @@ NUMBERS = {
     "zero": 0.0, "one": 1.0, "three": 3.0, "six": 6.0, "half": 0.5, "sixth": 1 / 6, "root_half": 0.5**0.5,
     "root_2": 2**0.5, "minus_root_half": -(0.5**0.5), "cubic": 0.044715, "root_2_pi": (2 / np.pi) ** 0.5,
 }  # fmt: skip
+NUMBERS |= {"eps": 1e-3, "two": 2.0}
 NUMBERS = {name: np.float32(value) for name, value in NUMBERS.items()}
 # As frameworks write them, on the node named first; the result is y.
 FORMULAS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
@@ -86,6 +87,32 @@ FORMULAS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
         node("kx", "Mul", [x, "root_2_pi"]), node("in", "Mul", ["kx", "more"]), node("t", "Tanh", ["in"]),
         node("o", "AddV2", ["t", "one"]), node("h", "Mul", [x, "half"]), node("y", "Mul", ["h", "o"]),
     ],
+}  # fmt: skip
+
+_MEAN = node("mean", "Mean", ["x", "axes"], keep_dims=True)
+_SPREAD = [
+    _MEAN, node("stop", "StopGradient", ["mean"]), node("d", "SquaredDifference", ["x", "stop"]),
+    node("v", "Mean", ["d", "axes"], keep_dims=True), node("ve", "AddV2", ["v", "eps"]), node("f", "Rsqrt", ["ve"]),
+]  # fmt: skip
+_CENTRED = [_MEAN, node("c", "Sub", ["x", "mean"])]
+_SCALED = [node("m", "Mul", ["f", "gamma"]), node("xm", "Mul", ["x", "m"])]
+NORMALIZATIONS: dict[str, list[dict[str, Any]]] = {
+    "of TensorFlow": [*_SPREAD, *_SCALED, node("mm", "Mul", ["mean", "m"]), node("o", "Sub", ["beta", "mm"]),
+                      node("y", "AddV2", ["xm", "o"])],
+    "of TensorFlow without scale": [*_SPREAD, node("xm", "Mul", ["x", "f"]), node("mm", "Mul", ["mean", "f"]),
+                                    node("o", "Sub", ["beta", "mm"]), node("y", "AddV2", ["xm", "o"])],
+    "of Keras 3": [*_SPREAD, *_SCALED, node("n", "Neg", ["mean"]), node("nm", "Mul", ["n", "m"]),
+                   node("o", "AddV2", ["nm", "beta"]), node("y", "AddV2", ["xm", "o"])],
+    "of Keras 3 without offset": [*_SPREAD, *_SCALED, node("n", "Neg", ["mean"]), node("nm", "Mul", ["n", "m"]),
+                                  node("y", "AddV2", ["xm", "nm"])],
+    "without scale and offset": [*_SPREAD, node("xm", "Mul", ["x", "f"]), node("mm", "Mul", ["mean", "f"]),
+                                 node("y", "Sub", ["xm", "mm"])],
+    "of squares": [*_CENTRED, node("q", "Square", ["c"]), node("v", "Mean", ["q", "axes"], keep_dims=True),
+                   node("ve", "AddV2", ["v", "eps"]), node("f", "Rsqrt", ["ve"]), node("z", "Mul", ["c", "f"]),
+                   node("s", "Mul", ["z", "gamma"]), node("y", "AddV2", ["s", "beta"])],
+    "of PyTorch": [*_CENTRED, node("q", "Pow", ["c", "two"]), node("v", "Mean", ["q", "axes"], keep_dims=True),
+                   node("ve", "AddV2", ["v", "eps"]), node("f", "Sqrt", ["ve"]), node("z", "RealDiv", ["c", "f"]),
+                   node("s", "Mul", ["z", "gamma"]), node("y", "AddV2", ["s", "beta"])],
 }  # fmt: skip
 
 
@@ -139,6 +166,33 @@ def cases() -> Iterator[Case]:
         for after, last in (("alone", "x"), ("after a convolution", "c")):
             nodes = [IMAGE, *([conv("c", "x", "p")] if last == "c" else []), *steps(last)]
             yield Case(name, nodes, X, {**KERNELS, **NUMBERS}, label=f"{label} {after}".strip())
+    rows = {"x": numbers(2, 9, 7, 12)}
+    weights = {**NUMBERS, "gamma": numbers(12, seed=1), "beta": numbers(12, seed=2), "axes": i32([-1])}
+    for label, steps in NORMALIZATIONS.items():
+        if label not in ("of TensorFlow", "of squares"):  # layer norms with constant vectors
+            yield Case("standardized", [IMAGE, *steps], rows, weights, label=label)
+    two = {**weights, "axes": i32([2, 3]), "gamma": numbers(7, 12), "beta": numbers(7, 12, seed=1)}
+    yield Case("standardized", [IMAGE, *NORMALIZATIONS["of Keras 3"]], rows, two, label="over two axes")
+    odd = {**weights, "gamma": numbers(6, seed=1), "beta": numbers(6, seed=2)}
+    yield Case("standardized", [IMAGE, *NORMALIZATIONS["of Keras 3"]], X, odd, label="of rows that are not aligned")
+    space = {**weights, "axes": i32([1, 2])}
+    yield Case("standardized", [IMAGE, *NORMALIZATIONS["of TensorFlow"]], rows, space, label="of instances")
+    # What Keras 2 makes of LayerNormalization: rows as channels of one image.
+    keras_2 = [
+        IMAGE, node("n", "Fill", ["count", "one"]), node("o", "Fill", ["count", "zero"]),
+        node("image", "Reshape", ["x", "as_image"]),
+        node("b", "FusedBatchNormV3", ["image", "n", "o", "none", "none"], data_format="NCHW", is_training=True,
+             epsilon=0.001),
+        node("r", "Reshape", ["b", "as_rows"]), node("s", "Mul", ["r", "gamma"]), node("y", "AddV2", ["s", "beta"]),
+    ]  # fmt: skip
+    shapes = {"count": i32([126]), "as_image": i32([1, 126, 12, 1]), "as_rows": i32([2, 9, 7, 12])}
+    yield Case(
+        "standardized", keras_2, rows, {**weights, **shapes, "none": np.zeros(0, np.float32)}, label="of Keras 2"
+    )
+    for axis in (-1, 1):
+        spelt = [node("m", "Max", ["x", "at"], keep_dims=True), node("d", "Sub", ["x", "m"]), node("e", "Exp", ["d"]),
+                 node("s", "Sum", ["e", "at"], keep_dims=True), node("y", "RealDiv", ["e", "s"])]  # fmt: skip
+        yield Case("softmax", [IMAGE, *spelt], X, {"at": i32([axis])}, label=f"along {axis}")
     for label, value in (("one number", np.float32(-0.5)), ("by channel", numbers(1, 1, 6, seed=7))):
         steps = [conv("c", "x", "p"), node("m", "Mul", ["v", "c"]), node("a", "AddV2", ["m", "b"]),
                  node("s", "Sub", ["a", "v"]), node("y", "RealDiv", ["s", "v"])]  # fmt: skip

@@ -23,6 +23,8 @@ FUSIONS = {
     "swish": "x sigmoid(x) becomes one activation",
     "hard_swish": "relu6(x + 3) / 6, and x times it, become one activation",
     "gelu": "gelu spelt out with erf, erfc or tanh becomes one activation",
+    "standardized": "(x - mean) / sqrt(variance + epsilon) of any other form is one node",
+    "softmax": "softmax spelt out with exp, max and sum becomes the kernel",
     "scales": "constants that a convolution or matrix product is multiplied by, or that are added, go into its weights",
     "padding": "a frame of zeros becomes the padding of the convolution after it",
     "activations": "bias and activation go into the convolution or matrix product before them",

@@ -138,7 +138,8 @@ def _tail(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> Dra
         and producer.output.viewport == consumer.output.viewport
         and producer.output.first_row == consumer.output.first_row
         and len(first.inputs) + len(others) <= max_inputs
-        and not second.steps
+        # The body reads it, not a step behind.
+        and not any(name == running.name for step in second.steps for _, name in step.operands)
     )
     if not fits:
         return None
@@ -147,20 +148,32 @@ def _tail(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> Dra
     places = {p.name: (p, held) for p, held in words.items() if _is_place(p)}
     if any(places.get(p.name, (p, held)) != (p, held) for p, held in later.items() if _is_place(p)):
         return None
-    named = {second.inputs[at].name: f"s{len(first.steps)}_{second.inputs[at].name}" for at in others}
-    rename = _renaming(later, named, f"s{len(first.steps)}_", dropped=running.name)
+    prefix = f"s{len(first.steps)}_"
+    named = {second.inputs[at].name: prefix + second.inputs[at].name for at in others}
+    rename = _renaming(later, named, prefix, dropped=running.name)
     inputs = [replace(second.inputs[at], name=named[second.inputs[at].name]) for at in others]
-    defines = dict(second.defines)
-    step = Step(rename(defines["EXPRESSION"]), running.name, tuple(named.items()), defines.get("INCLUDES", ""))
+    steps = _as_steps(second, running.name, named, rename)
     for parameter, held in later.items():
         # The producer's words stand first, where they stood before.
         words.setdefault(replace(parameter, name=rename(parameter.name)), held)
     words = {p: held for p, held in words.items() if p.name}
     source = replace(
-        first, inputs=(*first.inputs, *inputs), parameters=tuple(words), steps=(*first.steps, step)
+        first, inputs=(*first.inputs, *inputs), parameters=tuple(words), steps=(*first.steps, *steps)
     )
     buffers = (*producer.inputs, *(consumer.inputs[at] for at in others))
     return Draw(source, buffers, consumer.output, _packed(words), consumer.node, producer.drawn)
+
+
+def _as_steps(source: Source, running: str, named: Mapping[str, str], rename: Callable[[str], str]) -> list[Step]:
+    """What an element-wise program does to its operand ``running``, its other inputs under the names ``named``."""
+    defines = dict(source.defines)
+    read_by_steps = {name for step in source.steps for _, name in step.operands}
+    operands = tuple((name, new) for name, new in named.items() if name not in read_by_steps)
+    steps = [Step(rename(defines["EXPRESSION"]), running, operands, defines.get("INCLUDES", ""))]
+    for step in source.steps:
+        operands = tuple((variable, named[name]) for variable, name in step.operands)
+        steps.append(replace(step, expression=rename(step.expression), operands=operands))
+    return steps
 
 
 def _renaming(
@@ -237,11 +250,7 @@ def _behind_tiling(producer: Draw, consumer: Draw, max_inputs: int) -> Draw | No
     named = {declared.name: prefix + declared.name for declared in others}
     flat = {p: word for p, word in held.items() if not _is_place(p) and not _belongs_to(p, first.inputs)}
     rename = _renaming(flat, {}, prefix, dropped="")
-    operands = tuple((name, new) for name, new in named.items() if name not in read_by_steps)
-    steps = [Step(rename(defines["EXPRESSION"]), running.name, operands, defines.get("INCLUDES", ""))]
-    for step in first.steps:
-        operands = tuple((variable, named[name]) for variable, name in step.operands)
-        steps.append(replace(step, expression=rename(step.expression), operands=operands))
+    steps = _as_steps(first, running.name, named, rename)
     inputs = [replace(second.inputs[0], kind=running.kind), *second.inputs[1:]]
     for declared, access in zip(others, accesses, strict=True):
         if access is None:

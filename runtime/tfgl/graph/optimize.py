@@ -20,6 +20,8 @@ from ..ir.rewrites import (
     recognize_gelu,
     recognize_hard_swish,
     recognize_layer_norms,
+    recognize_softmax,
+    recognize_standardized,
     recognize_swish,
 )
 from .stats import ModelStats
@@ -33,10 +35,13 @@ REWRITES: dict[str, Rewrite] = {
     "constants": fold_constants,
     "batch_norms": fold_batch_norms,
     "layer_norms": recognize_layer_norms,
+    # What is no layer norm with constant vectors.
+    "standardized": recognize_standardized,
     "clips": recognize_clips,
     "swish": recognize_swish,
     "hard_swish": recognize_hard_swish,
     "gelu": recognize_gelu,
+    "softmax": recognize_softmax,
     # After the formulas: it would take the 3 of x + 3 into a bias.
     "scales": fold_scales,
     "padding": fuse_padding,

@@ -112,6 +112,21 @@ def _last_axis(x: Value) -> int:
     return len(x.shape) - 1
 
 
+@lower("_Softmax", inputs=1, kernels=("Softmax",), internal=True)
+def softmax_along(call: Call) -> Value:
+    """Along the attribute ``axis``; made by a rewrite."""
+    x = call.inputs[0]
+    return call.one("Softmax", {"logits": x}, dim=axis_of(call.integer("axis", -1), len(x.shape)))
+
+
+@lower("_Standardize", inputs=1, kernels=("_Standardize",), internal=True)
+def standardize(call: Call) -> Value:
+    """Mean 0 and variance 1 over the attribute ``axes``; made by a rewrite."""
+    x = call.inputs[0]
+    axes = [axis_of(axis, len(x.shape)) for axis in call.integers("axes")]
+    return call.one("_Standardize", {"x": x}, axes=axes, epsilon=call.number("epsilon"))
+
+
 @lower("EuclideanNorm", inputs=2, kernels=("Square", "Sum", "Sqrt"), host=(1,))
 def euclidean_norm(call: Call) -> Value:
     """sqrt(sum(x^2))."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...errors import InvalidArgumentError
 from ..shapes import broadcast_shapes, normalize_axis
+from ..shapes.axes import normalize_axes
 from .conversion import floating
 from .registry import Array, reference
 
@@ -31,6 +34,15 @@ def log_softmax(logits: Array, *, axis: int = -1) -> Array:
     """x - log(sum(exp(x))) along ``axis``."""
     shifted, where = _shifted(logits, axis)
     return np.asarray(shifted - np.log(np.sum(np.exp(shifted), axis=where, keepdims=True)))
+
+
+@reference("_Standardize")
+def standardize(x: Array, *, axes: Sequence[int], epsilon: float) -> Array:
+    """(x - mean) / sqrt(variance + epsilon), both over ``axes``."""
+    x = floating(x)
+    where = normalize_axes(list(axes), x.ndim)
+    centred = x - np.mean(x, axis=where, keepdims=True)
+    return np.asarray(centred / np.sqrt(np.mean(centred * centred, axis=where, keepdims=True) + epsilon))
 
 
 @reference("FusedBatchNorm")

@@ -15,6 +15,7 @@ from .fuse_lstm_cells import fuse_lstm_cells
 from .fuse_padding import fuse_padding
 from .recognize_activations import recognize_clips, recognize_gelu, recognize_hard_swish, recognize_swish
 from .recognize_layer_norms import recognize_layer_norms
+from .recognize_normalizations import recognize_softmax, recognize_standardized
 
 __all__ = [
     "PORTABLE_ACTIVATIONS",
@@ -29,5 +30,7 @@ __all__ = [
     "recognize_gelu",
     "recognize_hard_swish",
     "recognize_layer_norms",
+    "recognize_softmax",
+    "recognize_standardized",
     "recognize_swish",
 ]

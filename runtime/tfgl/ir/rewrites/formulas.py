@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ..graph import Edge, Graph, Node
 from .readers import reader_counts, sole_source
 
@@ -62,6 +64,52 @@ class Formulas:
         while node is not None and node.op in _PASSING and node.inputs:
             node = sole_source(node.inputs[0], self.graph, self._readers, self._protected)
         return node if node is not None and node.op in ops else None
+
+    def at(self, edge: Edge, *ops: str) -> Node | None:
+        """The node at ``edge`` when its op is among ``ops``, whoever else reads it."""
+        edge = self.behind(edge)
+        node = None if edge.index else self.graph.nodes.get(edge.node)
+        return node if node is not None and node.op in ops else None
+
+    def is_read(self, edge: Edge) -> bool:
+        """Whether a node reads ``edge``, or somebody may ask for its node."""
+        return edge.node in self._protected or self._readers.get(edge, 0) > 0
+
+    def reduced(self, node: Node) -> tuple[int, ...] | None:
+        """The axes that a reduction keeps with extent 1; None where it drops them or they are no constant."""
+        axes = self.graph.constants.get(self.behind(node.inputs[1]).node)
+        if axes is None or node.attrs.get("keep_dims") is not True or axes.dtype.kind != "i":
+            return None
+        return tuple(int(axis) for axis in np.asarray(axes).reshape(-1))
+
+    def filled_with(self, edge: Edge) -> float | None:
+        """The one value that all elements at ``edge`` have, where that is known."""
+        fill = self.at(edge, "Fill")
+        if fill is not None:
+            return self.number(fill.inputs[1])
+        value = self.graph.constants.get(self.behind(edge).node)
+        array = np.asarray(value) if value is not None and value.dtype.kind == "f" and value.size else None
+        return float(array.flat[0]) if array is not None and bool((array == array.flat[0]).all()) else None
+
+    def first_extent(self, edge: Edge) -> int | None:
+        """The first number of a shape at ``edge``, where that is known."""
+        pack = self.at(edge, "Pack")
+        shape = self.graph.constants.get(self.behind(pack.inputs[0] if pack is not None else edge).node)
+        return int(np.asarray(shape).reshape(-1)[0]) if shape is not None and shape.size else None
+
+    def is_product(self, edge: Edge, sign: float, a: Edge, b: Edge) -> bool:
+        """Whether ``a`` times ``b``, each one factor whatever makes it, is at ``edge``, with that sign."""
+        node = self.at(edge, "Mul", "Neg")
+        if node is None:
+            return False
+        if node.op == "Neg":
+            return self.is_product(node.inputs[0], -sign, a, b)
+        sides = [self._without_sign(side) for side in node.inputs]
+        return sides[0][0] * sides[1][0] == sign and sorted(map(str, (a, b))) == sorted(str(side) for _, side in sides)
+
+    def _without_sign(self, edge: Edge) -> tuple[float, Edge]:
+        node = self.at(edge, "Neg")
+        return (1.0, self.behind(edge)) if node is None else (-1.0, self.behind(node.inputs[0]))
 
     def number(self, edge: Edge) -> float | None:
         """The value of a float constant of rank 0; a constant of another rank may change the rank of a result."""
