@@ -20,6 +20,8 @@ $(INSTALLED): setup.cfg pyproject.toml
 	@PYTHON=$(PYTHON) tools/make_venv.sh
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=64' wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[demo,test,lint,bench]'
+	@# As an installed package has: where Python may write none, every start would compile all modules again.
+	$(BIN)/python -m compileall -q $(SOURCES)
 	@touch $@
 
 gl: $(INSTALLED)

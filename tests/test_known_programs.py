@@ -122,6 +122,22 @@ def test_another_graph_or_other_fusions_are_another_model(fresh: Callable[..., E
         run(model)
 
 
+def test_a_model_lists_no_programs_of_another_one(fresh: Callable[..., Engine], folder: Path) -> None:
+    fresh()
+    nodes = [placeholder("x", (-1, 3)), node("y", "Erf", ["x"])]
+    with products() as model, tfgl.load_graph_model(graph_model(nodes, {})) as other:
+        result = other.predict(X)
+        assert isinstance(result, tfgl.Tensor)
+        assert result.shape == X.shape
+        run(model)
+        assert len(list((folder / "models").glob("*.json"))) == 2
+    fresh()
+    with products() as model:
+        assert model.stats.programs
+        assert not [program.label for program in model.stats.programs if "erf" in program.label]
+        assert 0 < model.stats.build_ms <= model.stats.load_ms
+
+
 @pytest.mark.parametrize("damage", ["cut", "another form", "no such body", "no program"])
 def test_a_list_that_is_of_no_use_does_no_harm(fresh: Callable[..., Engine], folder: Path, damage: str) -> None:
     fresh()
@@ -165,6 +181,9 @@ def test_a_list_comes_back_as_it_was(tmp_path: Path) -> None:
     "change",
     [
         {"kind": "double"},
+        {"body": "../outside"},
+        {"body": "/etc/outside"},
+        {"defines": [["INCLUDES", "math/erf ../../outside"]]},
         {"layout": ""},
         {"inputs": [["a", "float", "flat"]]},
         {"inputs": [["a", "float", "flat", "none"]]},

@@ -382,7 +382,7 @@ class Engine:
         ``textures``, by the identity of a buffer, come before the buffers' own; each of its buffers must have one.
         """
         given = textures or {}
-        return self.programs.get(draw.source, draw.parameters, lambda program: self._run(program, draw, (1, 1), given))
+        return self.programs.get(draw.source, lambda program: self._run(program, draw, (1, 1), given))
 
     def build(self, known: Sequence[KnownProgram]) -> None:
         """Build programs before anything needs them, and draw one texel with each: many drivers compile only then."""
@@ -408,7 +408,7 @@ class Engine:
                 output = stand_in(source.kind, source.layout, results)
                 # A list of another version may name what does not exist any more.
                 with suppress(ShaderError, OSError, ValueError):
-                    self.program(Draw(source, inputs, output, item.parameters, "")).needed = False
+                    self.program(Draw(source, inputs, output, item.parameters, ""))
         finally:
             for buffer in (*stand_ins.values(), *results.values()):
                 if buffer.texture is not None:

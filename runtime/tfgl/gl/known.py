@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from tfgl_shaders.assembly import Input, Parameter, Source, Step
 from .cache import ModelFiles
 
 PROGRAMS_LIMIT = 256
+_NAME = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _to_json(program: KnownProgram) -> dict[str, Any]:
 
 def _from_json(row: Mapping[str, Any]) -> KnownProgram:
     source = Source(
-        _text(row["body"]),
+        _file(row["body"]),
         tuple(
             Input(_text(name), _kind(kind), _one_of(layout, "flat", "tiles"),
                   _one_of(access, "", "same", "scalar", "channels", "broadcast"))
@@ -83,10 +85,10 @@ def _from_json(row: Mapping[str, Any]) -> KnownProgram:
         _kind(row["kind"]),
         _one_of(row["layout"], "flat", "tiles"),
         tuple(Parameter(_text(name), _kind(kind), _count(count)) for name, kind, count in _list(row["parameters"])),
-        tuple(_pair(define) for define in _list(row["defines"])),
+        tuple(_define(define) for define in _list(row["defines"])),
         (),
         tuple(
-            Step(_text(expression), _text(running), tuple(map(_pair, _list(operands))), _text(includes))
+            Step(_text(expression), _text(running), tuple(map(_pair, _list(operands))), _files(includes))
             for expression, running, operands, includes in _list(row["steps"])
         ),
     )  # fmt: skip
@@ -107,6 +109,22 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("a text is missing")
     return value
+
+
+def _file(value: Any) -> str:
+    """The name of a shader file, which leads nowhere else."""
+    if not _NAME.fullmatch(_text(value)):
+        raise ValueError(f"{value!r} names no shader")
+    return _text(value)
+
+
+def _files(value: Any) -> str:
+    return " ".join(map(_file, _text(value).split()))
+
+
+def _define(value: Any) -> tuple[str, str]:
+    name, text = _pair(value)
+    return name, _files(text) if name == "INCLUDES" else text
 
 
 def _count(value: Any) -> int:

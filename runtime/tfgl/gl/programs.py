@@ -33,10 +33,6 @@ class Program:
     link_ms: float
     from_disk: bool
     first_draw_ms: float = 0.0
-    block: bytes = b""
-    """Parameters of the first draw."""
-    needed: bool = True
-    """False until a kernel asks for it, where it was built ahead."""
 
     def bind_call(self, gl: raw.RawGL) -> tuple[Callable[..., object], tuple[int, ...]]:
         """The GL call that makes it the current one."""
@@ -69,21 +65,16 @@ class ProgramCache:
         """How many tensors one program can read."""
         return IMAGE_LIMIT if self._device.flavour == "image" else SAMPLER_LIMIT
 
-    def get(self, source: Source, block: bytes, first_draw: Callable[[Program], None]) -> Program:
-        """The program of ``source``; a new one is linked and then drawn with once, both timed.
-
-        ``block`` are the parameters of that draw.
-        """
+    def get(self, source: Source, first_draw: Callable[[Program], None]) -> Program:
+        """The program of ``source``; a new one is linked and then drawn with once, both timed."""
         program = self.programs.get(source)
         if program is None:
             program = self._build(source)
-            program.block = block
             self.programs[source] = program
             start = perf_counter()
             first_draw(program)
             self._device.gl.Finish()
             program.first_draw_ms = (perf_counter() - start) * 1e3
-        program.needed = True
         return program
 
     def _build(self, source: Source) -> Program:

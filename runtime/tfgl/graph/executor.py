@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tfgl_shaders.assembly import Source
+
 from ..dtypes import DType
 from ..engine import LAYOUT_CHANGES, Engine
 from ..gl.footprint import Footprint, footprint_of
@@ -61,6 +63,8 @@ class Executor(PreparedGraph):
         self._captured: OrderedDict[_Key, list[_Captured]] = OrderedDict()
         self._dynamic: set[_Key] = set()
         self._fronts: dict[_Key, Front] = {}
+        self.programs: dict[Source, bytes] = {}
+        """The programs of all recordings so far, each with the parameters of one of its draws."""
         self.replays = 0
 
     @property
@@ -183,7 +187,9 @@ class Executor(PreparedGraph):
             if trace.reads or not trace.recorded or any(own is None for own in found):
                 self._dynamic.add(key)
             else:
-                recording = Recording(engine, engine.hand_over(), list(inputs.values()), buffers)
+                draws = engine.hand_over()
+                recording = Recording(engine, draws, list(inputs.values()), buffers)
+                self.programs.update((draw.source, draw.parameters) for draw in draws)
                 position = {id(buffer): at for at, buffer in enumerate(recording.outputs)}
                 outputs = [
                     _output(result, own or [], position, fed) for result, own in zip(results, found, strict=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tfgl_shaders.assembly import Source
+
 from .. import __version__
 from ..engine import Engine
 from ..gl.known import KnownProgram
@@ -17,25 +21,21 @@ class ProgramHistory:
         # With shapes baked in, a program serves one draw.
         self._on = flags.program_cache and not flags.shapes_as_constants
         self._model = _identity(graph, engine) if self._on else ""
-        self._before = len(engine.programs.programs)
-        self._known: frozenset[object] = frozenset()
+        self._known: dict[Source, KnownProgram] = {}
 
     def build(self) -> None:
         """Build the programs that are known."""
         if self._on:
-            listed = self._engine.programs.known.load(self._model)
-            self._known = frozenset(item.source for item in listed)
-            self._engine.build(listed)
+            self._known = {item.source: item for item in self._engine.programs.known.load(self._model)}
+            self._engine.build(list(self._known.values()))
 
-    def keep(self) -> None:
-        """Write down the programs needed since the model was loaded, when one of them is not known yet."""
-        if not self._on:
-            return
-        made = list(self._engine.programs.programs.values())[self._before :]
-        needed = [KnownProgram(program.source, program.block) for program in made if program.needed]
-        if not self._known.issuperset(item.source for item in needed):
-            self._engine.programs.known.store(self._model, needed)
-            self._known = frozenset(item.source for item in needed)
+    def keep(self, needed: Mapping[Source, bytes]) -> None:
+        """Write down the programs of the model's draws, each with the parameters of one, when one is not known yet."""
+        new = {source: KnownProgram(source, block) for source, block in needed.items() if source not in self._known}
+        if self._on and new:
+            # The newest first: a list has its limit.
+            self._known = {**new, **self._known}
+            self._engine.programs.known.store(self._model, self._known.values())
 
 
 def _identity(graph: Graph, engine: Engine) -> str:

@@ -76,7 +76,9 @@ class GraphRunner:
         stats.graph_ms += (perf_counter() - start) * 1e3
         meter = EngineMeter(engine)
         self._history = ProgramHistory(graph, engine)
+        start = perf_counter()
         self._history.build()
+        stats.build_ms = (perf_counter() - start) * 1e3
         self._executor.upload_weights()
         engine.device.gl.Finish()
         meter.add_to(stats)
@@ -225,7 +227,7 @@ class GraphRunner:
         else:
             stats.run_ms.append(elapsed)
         if executor.recordings > recorded:
-            self._history.keep()
+            self._history.keep(executor.programs)
         return results
 
     def _check_outside_loops(self, edges: Iterable[Edge]) -> None:

@@ -47,8 +47,8 @@ class ModelStats:
     apart. ``run_ms`` holds later inferences, most recent last, until their draws
     are with the driver (reading an output waits for them; `tfgl.profile` and
     ``tfgl bench`` time that too); ``replays`` how many of them replayed a recording.
-    ``programs`` has those built at load, too, because an earlier process needed them for this model; their time is
-    in ``compile_ms`` alone, neither in ``load_ms`` nor in ``first_ms``.
+    ``programs`` has those built at load, too, because an earlier process needed them for this model; their time,
+    ``build_ms``, is part of ``load_ms`` and of ``compile_ms``.
 
     ``fusions`` counts what each of `tfgl.flags.FUSIONS` did, at load and in the newest recording;
     ``conversions`` has that recording's changes of layout by direction: ``to_flat``, ``to_tiles``.
@@ -58,6 +58,7 @@ class ModelStats:
 
     read_ms: float = 0.0
     graph_ms: float = 0.0
+    build_ms: float = 0.0
     upload_ms: float = 0.0
     upload_bytes: int = 0
     texture_ms: float = 0.0
@@ -77,8 +78,8 @@ class ModelStats:
 
     @property
     def load_ms(self) -> float:
-        """Reading, graph work and weight upload."""
-        return self.read_ms + self.graph_ms + self.upload_ms
+        """Reading, graph work, programs that are known to be needed, and weight upload."""
+        return self.read_ms + self.graph_ms + self.build_ms + self.upload_ms
 
     @property
     def compile_ms(self) -> float:
