@@ -197,15 +197,17 @@ def _flushed(values: np.ndarray) -> np.ndarray:
     return np.where(np.abs(values) < SMALLEST, np.copysign(0.0, values), values)
 
 
-def errors_in_ulp(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+def errors_in_ulp(actual: np.ndarray, expected: np.ndarray, size: np.ndarray | float = 0.0) -> np.ndarray:
     """Distance in units of the last place of the float32 nearest to ``expected`` (float64).
 
     NaN for NaN and an infinity for the same one (or for what rounds to it) are
-    0 apart, otherwise infinitely far. Subnormal results may be flushed.
+    0 apart, otherwise infinitely far. Subnormal results may be flushed. The unit
+    is that of ``size`` where this is larger than the result.
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         rounded = expected.astype(np.float32)
-        unit = np.spacing(np.maximum(np.abs(rounded), np.float32(SMALLEST))).astype(np.float64)
+        larger = np.fmax(np.abs(rounded), np.asarray(size, np.float32))
+        unit = np.spacing(np.maximum(larger, np.float32(SMALLEST))).astype(np.float64)
         error = np.abs(actual.astype(np.float64) - expected) / unit
         largest = float(np.finfo(np.float32).max)
         # One ulp beyond the largest number either side of the border will do.
@@ -218,13 +220,38 @@ def errors_in_ulp(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Row:
-    """A function: its files, its GLSL name, the float64 reference and the worst error it may have."""
+    """A function: its files, its GLSL name, the float64 reference and the worst error it may have.
+
+    ``size`` gives, where it is larger than the result, the number whose unit
+    errors are measured in. ``more`` are further arguments; ``vectors`` is set
+    for functions of vec4 alone.
+    """
 
     name: str
     files: str
     reference: Callable[..., np.ndarray]
     ulp: float = 2.0
     two: bool = False
+    size: Callable[[np.ndarray], np.ndarray] | None = None
+    more: str = ""
+    vectors: bool = False
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-np.abs(x)))
+
+
+def _sigmoid_flushed(x: np.ndarray) -> np.ndarray:
+    # The factor that may be 0 because it is subnormal makes the product wrong by that much.
+    return np.abs(x) * np.float32(SMALLEST * 2.0**23)
+
+
+def _gelu_tanh(x: np.ndarray) -> np.ndarray:
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def _hard_sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.clip(x + 3, 0, 6) / 6
 
 
 def _softplus(x: np.ndarray) -> np.ndarray:
@@ -254,7 +281,13 @@ ROWS = [
     Row("asinh_exact", "inverse_hyperbolic", np.arcsinh),
     Row("acosh_exact", "inverse_hyperbolic", np.arccosh),
     Row("atanh_exact", "inverse_hyperbolic", np.arctanh),
-    Row("sigmoid_exact", "sigmoid", lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x)))),
+    Row("sigmoid_exact", "sigmoid", _sigmoid),
+    Row("swish_exact", "swish", lambda x: x * _sigmoid(x), 3.0, size=_sigmoid_flushed, vectors=True),
+    Row("hard_sigmoid", "hard", _hard_sigmoid, more=", 0.16666667", vectors=True),
+    Row("hard_swish", "hard", lambda x: x * _hard_sigmoid(x), 3.0, more=", 0.16666667", vectors=True),
+    # 1 + erf and 1 + tanh cancel for negative numbers: the error is one of the argument.
+    Row("gelu_exact", "gelu", lambda x: 0.5 * x * (1 + special.erf(x / np.sqrt(2))), size=np.abs, vectors=True),
+    Row("gelu_tanh", "gelu_tanh", _gelu_tanh, size=np.abs, vectors=True),
     Row("softplus_exact", "softplus", _softplus),
     Row("elu_exact", "elu", _elu),
     Row("selu_exact", "elu", _selu),
@@ -281,14 +314,15 @@ ROWS = [
 def measure(machine: Machine, row: Row, version: int, scalar: bool) -> tuple[float, str]:
     """Worst error in ulp, and where it is."""
     x, y = pairs() if row.two else (arguments(), arguments())
-    call = f"{row.name}(%s, %s)" if row.two else f"{row.name}(%s)"
-    if scalar:
+    call = f"{row.name}(%s, %s)" if row.two else f"{row.name}(%s{row.more})"
+    if scalar and not row.vectors:
         lanes = (call % ((f"x.{c}", f"y.{c}") if row.two else f"x.{c}") for c in "xyzw")
         expression = f"vec4({', '.join(lanes)})"
     else:
         expression = call % (("x", "y") if row.two else "x")
     actual = machine(row.files, expression, x, y, version)
     worst = np.full(x.shape, np.inf)
+    size = row.size(np.where(np.isfinite(x), x, 0)) if row.size else 0.0
     # Whether an argument that is subnormal counts as itself or as 0 is the machine's choice.
     with np.errstate(all="ignore"):
         for flush_x in (False, True):
@@ -296,7 +330,7 @@ def measure(machine: Machine, row: Row, version: int, scalar: bool) -> tuple[flo
                 first = _flushed(x.astype(np.float64)) if flush_x else x.astype(np.float64)
                 second = _flushed(y.astype(np.float64)) if flush_y else y.astype(np.float64)
                 expected = row.reference(*(first, second)[: 1 + row.two])
-                worst = np.minimum(worst, errors_in_ulp(actual, expected))
+                worst = np.minimum(worst, errors_in_ulp(actual, expected, size))
         wide = (x.astype(np.float64), y.astype(np.float64))[: 1 + row.two]
         expected = row.reference(*wide)
     at = int(np.argmax(worst))
