@@ -513,6 +513,7 @@ class Engine:
             pending, fused = fuse_draws(pending, lambda buffer: buffer.owners > 0, inputs, known, self.flags.fuses)
             trace.fusions += fused
             trace.draws[trace.done :] = pending
+        self.programs.expect(draw.source for draw in pending)
         return pending
 
     def flush(self) -> None:

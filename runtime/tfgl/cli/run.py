@@ -46,6 +46,7 @@ def run(
     batch axis. Without inputs random ones are taken.
     """
     from ..errors import InvalidArgumentError
+    from ..graph.compiling import compile_progress
     from .arrays import check_shapes, check_writable, names_of, random_inputs, summarize, write_npz
     from .models import load
 
@@ -62,17 +63,18 @@ def run(
         names = _names(loaded, names_of(fetches)) if fetches is not None else list(loaded.output_keys)
         if fetches is None:
             check_shapes(arrays, inputs)
-        start = perf_counter()
-        try:
-            results = loaded.execute(arrays, names)
-        except InvalidArgumentError as error:
-            # What somebody gave does not fit; what was made up for the model should have.
-            if made_up:
-                raise
-            raise click.UsageError(str(error)) from error
-        tensors = results if isinstance(results, list) else [results]
-        values = {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
-        elapsed_ms = (perf_counter() - start) * 1e3
+        with compile_progress(engine, settings.progress):
+            start = perf_counter()
+            try:
+                results = loaded.execute(arrays, names)
+            except InvalidArgumentError as error:
+                # What somebody gave does not fit; what was made up for the model should have.
+                if made_up:
+                    raise
+                raise click.UsageError(str(error)) from error
+            tensors = results if isinstance(results, list) else [results]
+            values = {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
+            elapsed_ms = (perf_counter() - start) * 1e3
         device = engine.device.info
     if output is not None:
         write_npz(output, values)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -44,6 +45,25 @@ class Program:
         return self.link_ms + self.first_draw_ms
 
 
+class _Watch:
+    """Counts programs for one who watches them being built."""
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self._report = report
+        self._known: set[Source] = set()
+        self._done = 0
+
+    def expect(self, sources: set[Source]) -> None:
+        if not sources <= self._known:
+            self._known |= sources
+            self._report(self._done, len(self._known))
+
+    def built(self, source: Source) -> None:
+        self._known.add(source)
+        self._done += 1
+        self._report(self._done, len(self._known))
+
+
 class ProgramCache:
     """Programs of one device by their source.
 
@@ -59,6 +79,7 @@ class ProgramCache:
         self.known = KnownPrograms(f"{identity}|{device.target}")
         self._vertex = 0  # a program where programs are separable, else a shader
         self.programs: dict[Source, Program] = {}
+        self._watch: _Watch | None = None
 
     @property
     def max_inputs(self) -> int:
@@ -75,7 +96,23 @@ class ProgramCache:
             first_draw(program)
             self._device.gl.Finish()
             program.first_draw_ms = (perf_counter() - start) * 1e3
+            if self._watch is not None:
+                self._watch.built(source)
         return program
+
+    @contextmanager
+    def watched(self, report: Callable[[int, int], None]) -> Iterator[None]:
+        """Inside the block ``report`` hears how many new programs are built, and how many are known to be needed."""
+        before, self._watch = self._watch, _Watch(report)
+        try:
+            yield
+        finally:
+            self._watch = before
+
+    def expect(self, sources: Iterable[Source]) -> None:
+        """Say that these programs are needed next, for whoever watches."""
+        if self._watch is not None:
+            self._watch.expect({source for source in sources if source not in self.programs})
 
     def _build(self, source: Source) -> Program:
         gl = self._device.gl

@@ -26,6 +26,7 @@ from ..ir.loops import raise_loops
 from ..ir.lowering import check_node, kernels_of, supported_ops
 from ..registry import kernel_names
 from ..tensor import Tensor, host_array
+from .compiling import CompileReport, compile_progress
 from .executor import Executor
 from .history import ProgramHistory
 from .optimize import optimize
@@ -142,8 +143,25 @@ class GraphRunner:
         keys = self.output_keys
         return dict(zip(keys, self._run(inputs, keys), strict=True))
 
-    def warmup(self, shapes: Mapping[str, Sequence[int]] | None = None) -> ModelStats:
-        """Run once on zeros, so that later calls with these shapes compile nothing; free extents become 1."""
+    def warmup(
+        self,
+        shapes: Mapping[str, Sequence[int]] | None = None,
+        progress: bool | CompileReport | None = None,
+    ) -> ModelStats:
+        """Run once on zeros, so that later calls with these shapes compile nothing; free extents become 1.
+
+        ``shapes`` gives the shapes of inputs by key. ``progress`` shows a bar of the programs compiled; None shows one
+        on a terminal, and a function gets, each time one of these counts changes, how many are compiled and how many
+        are known to be needed (a model whose shapes depend on values may find further ones on its way). Programs that
+        the engine has already are not counted. Raises as `predict` does.
+
+        >>> from tfgl.graph.model import load_graph_model
+        >>> nodes = [{"name": "x", "op": "Placeholder", "attr": {"dtype": {"type": "DT_FLOAT"}}},
+        ...          {"name": "y", "op": "Relu", "input": ["x"]}]
+        >>> model = load_graph_model({"modelTopology": {"node": nodes}})
+        >>> model.warmup({"x": [1, 3]}, progress=False).first_ms > 0
+        True
+        """
         feeds: dict[str, InputValue] = {}
         for key, info in zip(self.input_keys, self.inputs, strict=True):
             given = (shapes or {}).get(key)
@@ -154,7 +172,9 @@ class GraphRunner:
             except TensorTooLargeError as error:
                 raise TensorTooLargeError(f"input {key!r}: {error}") from None
             feeds[key] = self._zeros(shape, info.dtype)
-        for tensor in self._run(feeds, list(self._source_graph.outputs)):
+        with compile_progress(self._engine, progress):
+            results = self._run(feeds, list(self._source_graph.outputs))
+        for tensor in results:
             tensor.dispose()
         return self.stats
 
