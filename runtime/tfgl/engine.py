@@ -6,8 +6,8 @@ import os
 import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -15,16 +15,15 @@ import moderngl
 import numpy as np
 import numpy.typing as npt
 
-from tfgl_shaders.assembly import Access, Input, Layout, ParameterValue, Source, pack_parameters, parameters_of
+from tfgl_shaders.assembly import Access, Input, Layout, ParameterValue, Source, Storage, pack_parameters, parameters_of
 
 from .dtypes import DType, dtype_of
-from .errors import InvalidArgumentError, ShaderError, TensorTooLargeError
+from .errors import InvalidArgumentError, TensorTooLargeError
 from .flags import Flags
 from .flags import flags as process_flags
 from .gl import raw
 from .gl.device import Device, open_device
 from .gl.fusion import fuse_draws
-from .gl.known import KnownProgram
 from .gl.programs import Program, ProgramCache
 from .gl.recording import Arena, Buffer, Draw
 from .gl.textures import Kind, Texture, TexturePool
@@ -180,10 +179,12 @@ class Engine:
         self.device.check()
         start = perf_counter()
         created = self.pool.create_seconds
-        buffer = self._flat_buffer(tensor.size, tensor.kind)
+        half = host.dtype == np.float16
+        buffer = self._flat_buffer(tensor.size, tensor.kind, "half" if half else "")
         buffer.texture = self.pool.take(buffer.shape)
         flat: npt.NDArray[Any] = host.reshape(-1)
-        buffer.texture.write(np.ascontiguousarray(flat, np.float32 if tensor.kind == "float" else np.int32))
+        texels = np.float16 if half else np.float32 if tensor.kind == "float" else np.int32
+        buffer.texture.write(np.ascontiguousarray(flat, texels))
         tensor.uploaded()
         self.upload_seconds += perf_counter() - start - (self.pool.create_seconds - created)
         self.upload_bytes += flat.nbytes
@@ -211,9 +212,9 @@ class Engine:
             texture_shape = self.device.tiles_shape(shape.width, shape.rows, kind)
         return None if texture_shape is None else Buffer(texture_shape, (shape.width, shape.rows), first_row)
 
-    def _flat_buffer(self, elements: int, kind: Kind) -> Buffer:
+    def _flat_buffer(self, elements: int, kind: Kind, storage: Storage = "") -> Buffer:
         try:
-            shape = self.device.flat_shape(elements, kind)
+            shape = self.device.flat_shape(elements, kind, storage)
         except TensorTooLargeError as error:
             raise TensorTooLargeError(f"{self.node}: {error}" if self.node else str(error)) from None
         texels = max(1, -(-elements // 4))
@@ -355,6 +356,11 @@ class Engine:
         for read, buffer in zip(declared, buffers, strict=True):
             if read.layout == "tiles":
                 values[f"{read.name}_first_row"] = buffer.first_row
+        if self.device.flavour == "image":
+            declared = tuple(
+                replace(read, storage=buffer.shape.storage) if buffer.shape.storage else read
+                for read, buffer in zip(declared, buffers, strict=True)
+            )
         packed = pack_parameters(values)
         constants: tuple[int, ...] = ()
         if self.flags.shapes_as_constants and not drawn:
@@ -383,36 +389,6 @@ class Engine:
         """
         given = textures or {}
         return self.programs.get(draw.source, lambda program: self._run(program, draw, (1, 1), given))
-
-    def build(self, known: Sequence[KnownProgram]) -> None:
-        """Build programs before anything needs them, and draw one texel with each: many drivers compile only then."""
-        self.device.check()
-        stand_ins: dict[tuple[Kind, Layout], Buffer] = {}
-        results: dict[tuple[Kind, Layout], Buffer] = {}
-
-        def stand_in(kind: Kind, layout: Layout, among: dict[tuple[Kind, Layout], Buffer]) -> Buffer:
-            buffer = among.get((kind, layout))
-            if buffer is None:
-                shape = self.device.flat_shape(1, kind) if layout == "flat" else self.device.tiles_shape(1, 1, kind)
-                assert shape is not None, "one texel fits every device"
-                buffer = among[kind, layout] = Buffer(shape, (1, 1))
-                buffer.texture = self.pool.take(shape)
-            return buffer
-
-        try:
-            for item in known:
-                source = item.source
-                if source in self.programs.programs or len(source.inputs) > self.programs.max_inputs:
-                    continue
-                inputs = tuple(stand_in(read.kind, read.layout, stand_ins) for read in source.inputs)
-                output = stand_in(source.kind, source.layout, results)
-                # A list of another version may name what does not exist any more.
-                with suppress(ShaderError, OSError, ValueError):
-                    self.program(Draw(source, inputs, output, item.parameters, ""))
-        finally:
-            for buffer in (*stand_ins.values(), *results.values()):
-                if buffer.texture is not None:
-                    self.pool.give(buffer.texture)
 
     def execute(self, draw: Draw) -> None:
         """Run one draw whose inputs have textures; its output gets one when it has none."""

@@ -37,6 +37,9 @@ FUSIONS = {
 }
 """Each fusion by its name, and what it does; the first ones rewrite a graph at load, the others merge draws."""
 
+WEIGHTS_ON_GPU = ("auto", "float32", "float16")
+"""What the flag ``weights_on_gpu`` may be."""
+
 
 @dataclass(slots=True)
 class Flags:
@@ -74,6 +77,16 @@ class Flags:
     fusions_off: Collection[str] = frozenset()
     """Names of `FUSIONS` not to use; all others are. Read when a model is loaded and when it runs for new shapes."""
 
+    weights_on_gpu: Literal["auto", "float32", "float16"] = "auto"
+    """How the device keeps filters and matrices of products; read when a weight is packed, in a model's first run.
+
+    ``float16`` rounds them to half precision, which takes half the memory and bandwidth: by a part in 2^11 at most
+    from 2^-14 on, by 2^-25 below, and infinities stay; a weight with a finite value of 65520 or more stays float32.
+    ``auto`` takes float16 on a GPU for weights of which each value is a half already, as in files that store float16,
+    so that results are the same; float32 for all others, and with a software driver, which would only widen them.
+    Biases, and weights that other ops read, are float32.
+    """
+
     host_forward_limit: int = 128
     """Graph nodes on fewer elements, all of which the host already holds, run on the host (shape arithmetic)."""
 
@@ -90,14 +103,16 @@ class Flags:
         Traceback (most recent call last):
         ...
         tfgl.errors.InvalidArgumentError: unknown flag 'no_such'; flags are backend, device_index, \
-gl_version, accessor, program_cache, shapes_as_constants, fusion, fusions_off, host_forward_limit, \
-max_recordings, max_recorded_draws
+gl_version, accessor, program_cache, shapes_as_constants, fusion, fusions_off, weights_on_gpu, \
+host_forward_limit, max_recordings, max_recorded_draws
         """
         names = [f.name for f in fields(self)]
         if name not in names:
             raise InvalidArgumentError(f"unknown flag {name!r}; flags are {', '.join(names)}")
         if name == "fusions_off":
             _check_fusions(value)
+        if name == "weights_on_gpu" and value not in WEIGHTS_ON_GPU:
+            raise InvalidArgumentError(f"weights_on_gpu is one of {', '.join(WEIGHTS_ON_GPU)}, got {value!r}")
         setattr(self, name, value)
 
     def fuses(self, name: str) -> bool:

@@ -170,7 +170,10 @@ class Tensor:
 
     @property
     def host(self) -> npt.NDArray[Any] | None:
-        """Values that the host already holds; None when reading them would need the device."""
+        """Values that the host already holds; None when reading them would need the device.
+
+        Those of a packed weight are float16 where the device is to keep them so.
+        """
         return self._host
 
     # -- where it is --------------------------------------------------------

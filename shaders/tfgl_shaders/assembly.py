@@ -32,6 +32,7 @@ Kind = Literal["float", "int"]
 Layout = Literal["flat", "tiles"]
 Flavour = Literal["image", "sampler"]
 Access = Literal["", "same", "scalar", "channels", "broadcast"]
+Storage = Literal["", "half"]
 ParameterValue = int | float | Sequence[int]
 
 _INCLUDE = re.compile(r'^\s*#include\s+"([a-z0-9_/]+)"\s*$', re.MULTILINE)
@@ -47,13 +48,15 @@ class Input:
     place: the texel there (``same``), element 0 in every lane (``scalar``), the
     texel of the last axis (``channels``: a vector, or flat rows whose length
     divides by 4), or elements found with the parameters ``out_rank``,
-    ``out_dims(k)`` and ``x_strides(k)`` (``broadcast``).
+    ``out_dims(k)`` and ``x_strides(k)`` (``broadcast``). ``storage``: how an image
+    has its floats, as such or as half precision; a sampler need not know.
     """
 
     name: str
     kind: Kind
     layout: Layout = "flat"
     access: Access = ""
+    storage: Storage = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,9 @@ class Source:
     def label(self) -> str:
         """A short name for tables: body, defines, kinds."""
         detail = ",".join(value if name in ("EXPRESSION", "OP") else f"{name}={value}" for name, value in self.defines)
-        kinds = ",".join(i.kind[0] + ("t" if i.layout == "tiles" else "") + i.access[:1] for i in self.inputs)
+        kinds = ",".join(
+            i.kind[0] + i.storage[:1] + ("t" if i.layout == "tiles" else "") + i.access[:1] for i in self.inputs
+        )
         detail = " | ".join([detail, *(step.expression for step in self.steps)])
         return f"{self.body}({detail})[{kinds}>{self.kind[0]}{'t' if self.layout == 'tiles' else ''}]"
 
@@ -291,7 +296,7 @@ def _accessor(declared: Input, unit: int, flavour: Flavour) -> list[str]:
     array = "Array" if declared.layout == "tiles" else ""
     lines = [f"#define {name.upper()}_VALUE {value}", f"#define {name.upper()}_VALUE4 {value4}"]
     if flavour == "image":
-        texel_format = "rgba32i" if declared.kind == "int" else "rgba32f"
+        texel_format = "rgba32i" if declared.kind == "int" else "rgba16f" if declared.storage else "rgba32f"
         lines.append(f"layout(binding = {unit}, {texel_format}) readonly uniform {prefix}image2D{array} {name}_unit;")
         fetch = f"imageLoad({name}_unit, %s)"
     else:

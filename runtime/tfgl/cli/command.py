@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import TfglError
-from ..flags import FUSIONS
+from ..flags import FUSIONS, WEIGHTS_ON_GPU
 from ..tables import make_table as make_table
 from ..tables import one_line as one_line
 from ..tables import printable as printable
@@ -89,12 +89,13 @@ class Settings:
     device: str = "auto"
     gl: str | None = None
     no_fusion: tuple[str, ...] = ()
+    weights_on_gpu: str | None = None
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
 
     def flags(self) -> Flags:
-        """The process's flags with what ``--device``, ``--gl`` and ``--no-fusion`` say."""
+        """The process's flags with what ``--device``, ``--gl``, ``--no-fusion`` and ``--weights-on-gpu`` say."""
         from ..flags import flags
 
         changed: dict[str, Any] = {}
@@ -105,6 +106,8 @@ class Settings:
             changed["gl_version"] = int(self.gl.replace(".", "")) * 10
         if self.no_fusion:
             changed["fusions_off"] = frozenset(self.no_fusion)
+        if self.weights_on_gpu is not None:
+            changed["weights_on_gpu"] = self.weights_on_gpu
         return replace(flags, **changed)
 
     @contextmanager
@@ -149,6 +152,9 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--gl", type=click.Choice(["3.3"]), default=None, help="Use nothing newer than OpenGL 3.3.")
     @click.option("--no-fusion", multiple=True, metavar="NAME", type=click.Choice(tuple(FUSIONS)),
                   help=f"Leave out a fusion, as often as wanted: {', '.join(FUSIONS)}.")
+    @click.option("--weights-on-gpu", type=click.Choice(WEIGHTS_ON_GPU), default=None,
+                  help="How the device keeps filters and matrices: float16 takes half the memory and rounds them; "
+                  "auto does so on GPUs where that changes no value.")  # fmt: skip
     @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there.")
     @click.option("--quiet", is_flag=True, help="No messages and no progress on stderr but errors.")
     @click.option("--debug", is_flag=True, help="Print the traceback of an error.")
@@ -158,12 +164,13 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
         device: str,
         gl: str | None,
         no_fusion: tuple[str, ...],
+        weights_on_gpu: str | None,
         as_json: bool,
         quiet: bool,
         debug: bool,
         **options: Any,
     ) -> None:
-        settings = Settings(device, gl, no_fusion, as_json, quiet, debug)
+        settings = Settings(device, gl, no_fusion, weights_on_gpu, as_json, quiet, debug)
         try:
             function(settings, *args, **options)
         except (click.exceptions.Exit, click.Abort, KeyboardInterrupt, BrokenPipeError):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import moderngl
 
-from tfgl_shaders.assembly import Flavour, Target
+from tfgl_shaders.assembly import Flavour, Storage, Target
 
 from ..errors import ContextLostError, NoDeviceError, TensorTooLargeError, WrongThreadError
 from ..flags import Flags
@@ -97,7 +97,7 @@ class Device:
         """Whether the calling thread may talk to the driver."""
         return self._thread == threading.get_ident() and not self._closed
 
-    def flat_shape(self, elements: int, kind: Kind) -> TextureShape:
+    def flat_shape(self, elements: int, kind: Kind, storage: Storage = "") -> TextureShape:
         """Texture that holds ``elements`` in the flat layout.
 
         The width is the device's, or the next power of two for a tensor that
@@ -116,7 +116,7 @@ class Device:
                 f"this device holds ({self.info.renderer}, textures up to {self.info.max_texture_size}); use a smaller "
                 "batch or input"
             )
-        return TextureShape(kind, width, height, 0)
+        return TextureShape(kind, width, height, 0, storage)
 
     def tiles_shape(self, width: int, rows: int, kind: Kind) -> TextureShape | None:
         """Texture array that holds ``rows`` rows of ``width`` texels, or None over the driver's limits."""

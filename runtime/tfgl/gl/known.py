@@ -64,7 +64,7 @@ def _to_json(program: KnownProgram) -> dict[str, Any]:
     source = program.source
     return {
         "body": source.body,
-        "inputs": [[i.name, i.kind, i.layout, i.access] for i in source.inputs],
+        "inputs": [[i.name, i.kind, i.layout, i.access, i.storage] for i in source.inputs],
         "kind": source.kind,
         "layout": source.layout,
         "parameters": [[p.name, p.type, p.count] for p in source.parameters],
@@ -79,8 +79,8 @@ def _from_json(row: Mapping[str, Any]) -> KnownProgram:
         _file(row["body"]),
         tuple(
             Input(_text(name), _kind(kind), _one_of(layout, "flat", "tiles"),
-                  _one_of(access, "", "same", "scalar", "channels", "broadcast"))
-            for name, kind, layout, access in _list(row["inputs"])
+                  _one_of(access, "", "same", "scalar", "channels", "broadcast"), _one_of(storage, "", "half"))
+            for name, kind, layout, access, storage in _list(row["inputs"])
         ),
         _kind(row["kind"]),
         _one_of(row["layout"], "flat", "tiles"),

@@ -30,8 +30,8 @@ def place(spans: Sequence[Span], held: Sequence[TextureShape] = ()) -> tuple[lis
 
     >>> small, large = (TextureShape("float", 16, height, 0) for height in (3, 5))
     >>> place([Span(large, 0, 1), Span(small, 1, 2), Span(small, 2, 3)])
-    ([0, 1, 0], [TextureShape(kind='float', width=16, height=5, layers=0), \
-TextureShape(kind='float', width=16, height=3, layers=0)])
+    ([0, 1, 0], [TextureShape(kind='float', width=16, height=5, layers=0, storage=''), \
+TextureShape(kind='float', width=16, height=3, layers=0, storage='')])
     """
     textures = [_Planned(shape, grows=False) for shape in held]
     places = [0] * len(spans)

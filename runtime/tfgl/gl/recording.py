@@ -17,7 +17,7 @@ from . import raw
 from .device import Device
 from .placement import Span, place
 from .programs import Program
-from .textures import BYTES_PER_TEXEL, Texture, TexturePool, TextureShape
+from .textures import Texture, TexturePool, TextureShape
 
 GLCall = tuple[Callable[..., object], tuple[int, ...]]
 _UNIFORM_ALIGNMENT = 256
@@ -45,7 +45,7 @@ class Buffer:
     def bytes(self) -> int:
         """Bytes of the texels that hold data."""
         columns, rows = self.viewport
-        return columns * rows * max(1, self.shape.layers) * BYTES_PER_TEXEL
+        return columns * rows * max(1, self.shape.layers) * self.shape.format.bytes_per_texel
 
 
 @dataclass(slots=True)

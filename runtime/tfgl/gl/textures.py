@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import moderngl
 import numpy as np
 import numpy.typing as npt
+
+from tfgl_shaders.assembly import Storage
 
 from ..errors import TensorTooLargeError
 from . import raw
@@ -21,10 +23,21 @@ if TYPE_CHECKING:
 Kind = Literal["float", "int"]
 Layout = Literal["flat", "tiles"]
 
-_MODERNGL_DTYPE: dict[Kind, str] = {"float": "f4", "int": "i4"}
-_FORMAT: dict[Kind, int] = {"float": raw.RGBA32F, "int": raw.RGBA32I}
-_TRANSFER: dict[Kind, tuple[int, int]] = {"float": (raw.RGBA, raw.FLOAT), "int": (raw.RGBA_INTEGER, raw.INT)}
-BYTES_PER_TEXEL = 16
+
+class _Format(NamedTuple):
+    """A texel format: moderngl's dtype for it, GL's name, what is uploaded."""
+
+    dtype: str
+    internal: int
+    upload: tuple[int, int]
+    bytes_per_texel: int
+
+
+_FORMATS: dict[tuple[Kind, Storage], _Format] = {
+    ("float", ""): _Format("f4", raw.RGBA32F, (raw.RGBA, raw.FLOAT), 16),
+    ("float", "half"): _Format("f2", raw.RGBA16F, (raw.RGBA, raw.HALF_FLOAT), 8),
+    ("int", ""): _Format("i4", raw.RGBA32I, (raw.RGBA_INTEGER, raw.INT), 16),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +48,17 @@ class TextureShape:
     width: int
     height: int
     layers: int  # 0: a plain 2-D texture
+    storage: Storage = ""
+
+    @property
+    def format(self) -> _Format:
+        """The format of its texels."""
+        return _FORMATS[self.kind, self.storage]
 
     @property
     def bytes(self) -> int:
         """Bytes that it takes on the device."""
-        return self.width * self.height * max(1, self.layers) * BYTES_PER_TEXEL
+        return self.width * self.height * max(1, self.layers) * self.format.bytes_per_texel
 
 
 @lru_cache(maxsize=4096)
@@ -69,7 +88,7 @@ class Texture:
         self._device = device
         self.shape = shape
         size = (shape.width, shape.height)
-        dtype = _MODERNGL_DTYPE[shape.kind]
+        dtype = shape.format.dtype
         context = device.context
         self.object: moderngl.Texture | moderngl.TextureArray
         if shape.layers:
@@ -93,15 +112,15 @@ class Texture:
         gl = self._device.gl
         layered = self.shape.layers > 0
         if image:
-            texel_format = _FORMAT[self.shape.kind]
-            return [(gl.BindImageTexture, (unit, self.glo, 0, int(layered), 0, raw.READ_ONLY, texel_format))]
+            internal = self.shape.format.internal
+            return [(gl.BindImageTexture, (unit, self.glo, 0, int(layered), 0, raw.READ_ONLY, internal))]
         target = raw.TEXTURE_2D_ARRAY if layered else raw.TEXTURE_2D
         return [(gl.ActiveTexture, (raw.TEXTURE0 + unit,)), (gl.BindTexture, (target, self.glo))]
 
     def write(self, values: npt.NDArray[Any]) -> None:
-        """Upload a flat array (float32 or int32, C order) from the first texel on."""
+        """Upload a flat array (float32 or int32, float16 where it is stored so; C order) from the first texel on."""
         gl, width = self._device.gl, self.shape.width
-        transfer = _TRANSFER[self.shape.kind]
+        transfer = self.shape.format.upload
         gl.ActiveTexture(raw.TEXTURE0)
         gl.BindTexture(raw.TEXTURE_2D, self.glo)
         rows, rest = divmod(values.size, width * 4)
@@ -126,7 +145,8 @@ class Texture:
             else np.empty(rows * columns * 4, np.int32)
         )
         gl.BindFramebuffer(raw.FRAMEBUFFER, self.framebuffer)
-        gl.ReadPixels(0, 0, columns, rows, *_TRANSFER[self.shape.kind], out.ctypes.data)
+        # Halves are widened on the way.
+        gl.ReadPixels(0, 0, columns, rows, *_FORMATS[self.shape.kind, ""].upload, out.ctypes.data)
         return out[:size]
 
     def release(self) -> None:

@@ -12,11 +12,17 @@ import numpy.typing as npt
 
 from tfgl_shaders.assembly import ParameterValue
 
+from ..engine import Engine
 from ..registry import run_kernel
 from ..tensor import Shape, Tensor
 
 # From here on one running sum of eighths would no longer stay within 1e-6 of the exact one.
 _LONG_SUM = 8192
+
+# The last float32 below it becomes the largest half, 65504; from here on halves are infinite.
+_BEYOND_HALVES = 65520.0
+# What a first look takes of a weight; few weights of another kind begin with so many halves.
+_FIRST_LOOK = 256
 
 MATRIX_AXES = 4  # of the batch: a tensor of rank 6 has two more
 
@@ -100,13 +106,14 @@ def matrices(x: Tensor, batch: Shape, transposed: bool) -> Matrices:
 def packed(operand: Matrices, *, pad_rows: bool, pad_columns: bool) -> Tensor:
     """A flat tensor [count, rows, columns] with rows and columns filled up to multiples of 4 with zeros.
 
-    The tensor itself when it is that already; for weights it is made once, on the host where that has the values.
+    The tensor itself when it is that already; for weights it is made once, on the host where that has the values,
+    and with halves where the flag ``weights_on_gpu`` says so.
     """
     rows = _up_to_four(operand.rows) if pad_rows else operand.rows
     columns = _up_to_four(operand.columns) if pad_columns else operand.columns
     x = operand.tensor
     if operand.is_contiguous and (rows, columns) == (operand.rows, operand.columns):
-        return x
+        return _as_it_lies(x)
     shape = (operand.count, rows, columns)
 
     def make() -> Tensor:
@@ -137,7 +144,44 @@ def _gathered(operand: Matrices, rows: int, columns: int) -> npt.NDArray[Any] | 
 
 
 def _from_host(x: Tensor, values: npt.NDArray[Any]) -> Tensor:
-    return Tensor(x.engine, values.shape, x.dtype, host=values)
+    halves = _as_halves(x.engine, values)
+    return Tensor(x.engine, values.shape, x.dtype, host=values if halves is None else halves)
+
+
+def _as_it_lies(x: Tensor) -> Tensor:
+    """``x``, or for a weight that the device is to keep so its values as halves."""
+    weight = x.base
+    if weight.derived is not None and "halves" in weight.derived:
+        return weight.derived["halves"]
+    halves = None
+    if weight.persistent and weight.host is not None and weight.size == x.size:
+        halves = _as_halves(x.engine, weight.host)
+    if halves is None:
+        return x
+    return x.engine.derive(weight, "halves", lambda: Tensor(x.engine, x.shape, x.dtype, host=halves))
+
+
+def _as_halves(engine: Engine, values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
+    """``values`` in half precision; None for what ``weights_on_gpu`` keeps as it is, or halves cannot hold."""
+    wanted = engine.flags.weights_on_gpu
+    # A single texel, as of one number for all channels, saves nothing.
+    if values.dtype != np.float32 or values.size <= 4 or wanted == "float32":
+        return None
+    if wanted == "auto":
+        return None if engine.device.info.software else _exact_halves(values)
+    if np.any((np.abs(values) >= _BEYOND_HALVES) & np.isfinite(values)):
+        return None
+    return values.astype(np.float16)
+
+
+def _exact_halves(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float16] | None:
+    """``values`` as halves when each of them is one."""
+    for part in (values.reshape(-1)[:_FIRST_LOOK], values):
+        with np.errstate(over="ignore"):
+            halves = part.astype(np.float16)
+        if not np.array_equal(halves.astype(np.float32), part, equal_nan=True):
+            return None
+    return halves
 
 
 def sum_defines(terms: int) -> dict[str, object]:
