@@ -1,10 +1,10 @@
 // Epilogue of convolutions and matrix products, after the bias.
-// One formula with the parameters activation_slope and activation_cap serves linear (1, inf),
-// relu (0, inf), relu6 (0, 6) and leakyrelu; with PRELU the slopes come from the input alpha; activation_gate is 1
-// for hard swish, 2 for hard sigmoid, whose factor is activation_slope, else 0; ACTIVATION names a function
-// VALUE4 -> VALUE4 for the others. NaN stays NaN.
+// One formula serves linear, relu, relu6, leakyrelu, hard sigmoid and hard swish, by parameters: how much is added
+// before (activation_shift), the slope below zero, the upper bound (activation_cap), a factor, and activation_gate 1 if
+// all that is multiplied by the value itself. With PRELU the slopes come from the input alpha; ACTIVATION names a
+// function VALUE4 -> VALUE4 for the others. NaN stays NaN. Every program of a convolution has it eight times: what
+// stands here takes its time to compile.
 #include "math/nan"
-#include "math/hard"
 VALUE4 slopes(int block) {
 #ifdef PRELU
     return alpha_texel(block * alpha_step);
@@ -24,13 +24,13 @@ VALUE4 activated(VALUE4 v, VALUE4 slope) {
 }
 #else
 vec4 activated(vec4 v, vec4 slope) {
-    if (activation_gate == 1) return hard_swish(v, activation_slope);
-    if (activation_gate == 2) return hard_sigmoid(v, activation_slope);
-    vec4 low = v * slope;
+    vec4 t = v + activation_shift;
+    vec4 low = t * slope;
 #ifndef PRELU
     // Minus infinity times a slope of 0 would be NaN where relu says 0.
     if (activation_slope == 0.0) low = vec4(0.0);
 #endif
-    return keep_nan(v, min(mix(v, low, lessThan(v, vec4(0.0))), vec4(activation_cap)));
+    t = min(mix(t, low, lessThan(t, vec4(0.0))), vec4(activation_cap)) * activation_factor;
+    return keep_nan(v, activation_gate == 1 ? v * t : t);
 }
 #endif

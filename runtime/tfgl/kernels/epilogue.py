@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -17,17 +17,33 @@ from ..registry import run_kernel
 from ..tensor import Shape, Tensor
 from .packing import in_every_lane
 
-# Slope below zero and upper bound of the activations that one formula serves.
-_PIECEWISE: Mapping[str, tuple[float, float]] = {
-    "linear": (1.0, math.inf),
-    "relu": (0.0, math.inf),
-    "relu6": (0.0, 6.0),
-    "leakyrelu": (0.2, math.inf),
-    "prelu": (1.0, math.inf),
+
+@dataclass(frozen=True, slots=True)
+class _Piecewise:
+    """min(t < 0 ? slope t : t, cap) factor, with t = v + shift, and v times that with ``gate`` 1."""
+
+    slope: float = 1.0
+    cap: float = math.inf
+    shift: float = 0.0
+    factor: float = 1.0
+    gate: int = 0
+
+    @property
+    def parameters(self) -> dict[str, ParameterValue]:
+        """What the shader's ``activation`` include reads."""
+        return {f"activation_{each.name}": getattr(self, each.name) for each in fields(self)}
+
+
+_PIECEWISE: Mapping[str, _Piecewise] = {
+    "linear": _Piecewise(),
+    "relu": _Piecewise(slope=0.0),
+    "relu6": _Piecewise(slope=0.0, cap=6.0),
+    "leakyrelu": _Piecewise(slope=0.2),
+    "prelu": _Piecewise(),
+    "hardsigmoid": _Piecewise(slope=0.0, cap=6.0, shift=3.0, factor=1 / 6),
+    "hardswish": _Piecewise(slope=0.0, cap=6.0, shift=3.0, factor=1 / 6, gate=1),
 }
-# Activations that are cases of their own of that formula, by number; their factor takes the place of the slope.
-_GATES: Mapping[str, int] = {"hardswish": 1, "hardsigmoid": 2}
-_SIXTH = 1 / 6
+_HARD = ("hardsigmoid", "hardswish")
 # Activations that a function of their own computes: the function, its file, the kernel of that name.
 _FUNCTIONS: Mapping[str, tuple[str, str, str]] = {
     "elu": ("elu_exact", "math/elu", "Elu"),
@@ -67,7 +83,7 @@ class Epilogue:
             result = _run("Add", {"a": result, "b": self.bias_after})
         if self.activation_after == "leakyrelu":
             return _run("LeakyRelu", {"x": result}, {"alpha": self.leakyrelu_alpha})
-        if self.activation_after in _GATES:
+        if self.activation_after in _HARD:
             return _run(_KERNELS[self.activation_after], {"x": result}, {"factor": self.leakyrelu_alpha})
         if self.activation_after == "prelu":
             assert self.prelu_weights is not None
@@ -97,20 +113,21 @@ def epilogue(
     prelu without weights, and for activations that int32 does not have.
     """
     name = activation or "linear"
-    if name not in _PIECEWISE and name not in _FUNCTIONS and name not in _GATES:
-        known = ", ".join([*_PIECEWISE, *_GATES, *_FUNCTIONS])
+    if name not in _PIECEWISE and name not in _FUNCTIONS:
+        known = ", ".join([*_PIECEWISE, *_FUNCTIONS])
         raise InvalidArgumentError(f"Activation {name} has not been implemented; those there are: {known}")
     if name == "prelu" and prelu_weights is None:
         raise InvalidArgumentError("activation 'prelu' needs the input preluActivationWeights")
     if owner.dtype != "float32" and name not in ("linear", "relu", "relu6"):
         raise InvalidArgumentError(f"activation {name!r} takes float32, got {owner.dtype}")
     engine = owner.engine
-    slope, cap = _PIECEWISE.get(name, (1.0, math.inf))
-    if name in _GATES:
-        slope = _SIXTH
-    if name in ("leakyrelu", *_GATES) and leakyrelu_alpha is not None:
-        slope = float(leakyrelu_alpha)
-    result = Epilogue({}, {}, {}, leakyrelu_alpha=slope)
+    formula = _PIECEWISE.get(name, _PIECEWISE["linear"])
+    if name == "leakyrelu" and leakyrelu_alpha is not None:
+        formula = replace(formula, slope=float(leakyrelu_alpha))
+    if name in _HARD and leakyrelu_alpha is not None:
+        formula = replace(formula, factor=float(leakyrelu_alpha))
+    constant = formula.factor if name in _HARD else formula.slope
+    result = Epilogue({}, {}, {}, leakyrelu_alpha=constant)
     if bias is not None and bias.dtype != owner.dtype:
         raise InvalidArgumentError(f"bias is {bias.dtype}, the other inputs are {owner.dtype}")
     if bias is None or not _is_vector(bias.shape, channels, channel_axis):
@@ -131,14 +148,11 @@ def epilogue(
             result.parameters["alpha_step"] = int(prelu_weights.size > 1)
     if after:
         result.activation_after = "" if name == "linear" else name
-        slope, cap = _PIECEWISE["linear"]
+        formula = _PIECEWISE["linear"]
     elif name in _FUNCTIONS:
         function, include, _ = _FUNCTIONS[name]
         result.defines |= {"ACTIVATION": function, "INCLUDES": include}
-    gate = 0 if after else _GATES.get(name, 0)
-    result.parameters |= {
-        "bias_step": step, "activation_slope": slope, "activation_cap": cap, "activation_gate": gate,
-    }  # fmt: skip
+    result.parameters |= {"bias_step": step, **formula.parameters}
     return result
 
 
