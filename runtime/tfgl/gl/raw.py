@@ -42,46 +42,60 @@ RGBA_INTEGER = 0x8D99
 FLOAT = 0x1406
 HALF_FLOAT = 0x140B
 INT = 0x1404
+PIXEL_PACK_BUFFER = 0x88EB
 SCISSOR_TEST = 0x0C11
+STREAM_READ = 0x88E1
+SYNC_FLUSH_COMMANDS_BIT = 0x0001
+SYNC_GPU_COMMANDS_COMPLETE = 0x9117
 TEXTURE0 = 0x84C0
 TEXTURE_2D = 0x0DE1
 TEXTURE_2D_ARRAY = 0x8C1A
 TIME_ELAPSED = 0x88BF
+TIMEOUT_EXPIRED = 0x911B
 TRIANGLES = 0x0004
 UNIFORM_BUFFER = 0x8A11
 VERTEX_SHADER = 0x8B31
 VERTEX_SHADER_BIT = 0x0001
+WAIT_FAILED = 0x911D
 
 # name -> (result type, argument types); GL 3.3 core unless noted.
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "ActiveTexture": (None, (c_uint,)),
     "AttachShader": (None, (c_uint, c_uint)),
     "BeginQuery": (None, (c_uint, c_uint)),
+    "BindBuffer": (None, (c_uint, c_uint)),
     "BindBufferRange": (None, (c_uint, c_uint, c_uint, c_int64, c_int64)),
     "BindFramebuffer": (None, (c_uint, c_uint)),
     "BindTexture": (None, (c_uint, c_uint)),
     "BindVertexArray": (None, (c_uint,)),
+    "BufferData": (None, (c_uint, c_int64, c_void_p, c_uint)),
     "CheckFramebufferStatus": (c_uint, (c_uint,)),
+    "ClientWaitSync": (c_uint, (c_void_p, c_uint, c_uint64)),
     "CompileShader": (None, (c_uint,)),
     "CreateProgram": (c_uint, ()),
     "CreateShader": (c_uint, (c_uint,)),
+    "DeleteBuffers": (None, (c_int, POINTER(c_uint))),
     "DeleteFramebuffers": (None, (c_int, POINTER(c_uint))),
     "DeleteProgram": (None, (c_uint,)),
     "DeleteQueries": (None, (c_int, POINTER(c_uint))),
     "DeleteShader": (None, (c_uint,)),
+    "DeleteSync": (None, (c_void_p,)),
     "DeleteVertexArrays": (None, (c_int, POINTER(c_uint))),
     "Disable": (None, (c_uint,)),
     "DrawArrays": (None, (c_uint, c_int, c_int)),
     "DrawBuffers": (None, (c_int, POINTER(c_uint))),
     "Enable": (None, (c_uint,)),
     "EndQuery": (None, (c_uint,)),
+    "FenceSync": (c_void_p, (c_uint, c_uint)),
     "Finish": (None, ()),
     "Flush": (None, ()),
     "FramebufferTexture2D": (None, (c_uint, c_uint, c_uint, c_uint, c_int)),
     "FramebufferTextureLayer": (None, (c_uint, c_uint, c_uint, c_int, c_int)),
+    "GenBuffers": (None, (c_int, POINTER(c_uint))),
     "GenFramebuffers": (None, (c_int, POINTER(c_uint))),
     "GenQueries": (None, (c_int, POINTER(c_uint))),
     "GenVertexArrays": (None, (c_int, POINTER(c_uint))),
+    "GetBufferSubData": (None, (c_uint, c_int64, c_int64, c_void_p)),
     "GetError": (c_uint, ()),
     "GetIntegerv": (None, (c_uint, POINTER(c_int))),
     "GetProgramInfoLog": (None, (c_uint, c_int, POINTER(c_int), POINTER(c_char))),
@@ -172,6 +186,16 @@ class RawGL:
     def delete_vertex_array(self, name: int) -> None:
         """Delete one vertex array object."""
         self.DeleteVertexArrays(1, byref(c_uint(name)))
+
+    def buffer(self) -> int:
+        """A new buffer object, empty."""
+        name = c_uint(0)
+        self.GenBuffers(1, byref(name))
+        return name.value
+
+    def delete_buffer(self, name: int) -> None:
+        """Delete one buffer object."""
+        self.DeleteBuffers(1, byref(c_uint(name)))
 
     def query(self) -> int:
         """A new query object."""

@@ -134,20 +134,26 @@ class Texture:
 
     def read(self, size: int) -> npt.NDArray[np.float32] | npt.NDArray[np.int32]:
         """The first ``size`` elements; waits for the draws that write them."""
-        gl, width = self._device.gl, self.shape.width
-        texels = -(-size // 4)
-        rows = -(-texels // width)
-        columns = min(texels, width)
-        out: npt.NDArray[np.float32] | npt.NDArray[np.int32]
-        out = (
-            np.empty(rows * columns * 4, np.float32)
-            if self.shape.kind == "float"
-            else np.empty(rows * columns * 4, np.int32)
-        )
+        out = self.array_for(size)
+        self.read_to(out.ctypes.data, size)
+        return out[:size]
+
+    def array_for(self, size: int) -> npt.NDArray[np.float32] | npt.NDArray[np.int32]:
+        """An array for the whole texels of the rows that hold the first ``size`` elements."""
+        columns, rows = self._extent(size)
+        elements = columns * rows * 4
+        return np.empty(elements, np.float32) if self.shape.kind == "float" else np.empty(elements, np.int32)
+
+    def read_to(self, address: int, size: int) -> None:
+        """Read what `array_for` has room for: to memory, or from a byte of the bound pixel buffer on."""
+        gl = self._device.gl
         gl.BindFramebuffer(raw.FRAMEBUFFER, self.framebuffer)
         # Halves are widened on the way.
-        gl.ReadPixels(0, 0, columns, rows, *_FORMATS[self.shape.kind, ""].upload, out.ctypes.data)
-        return out[:size]
+        gl.ReadPixels(0, 0, *self._extent(size), *_FORMATS[self.shape.kind, ""].upload, address)
+
+    def _extent(self, size: int) -> tuple[int, int]:
+        texels = -(-size // 4)
+        return min(texels, self.shape.width), -(-texels // self.shape.width)
 
     def release(self) -> None:
         """Give texture and framebuffer back to the driver."""

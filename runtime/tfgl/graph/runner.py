@@ -6,7 +6,7 @@ Graph models and layers models are both this, with what their own files say arou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -30,6 +30,7 @@ from .compiling import CompileReport, compile_progress
 from .executor import Executor
 from .history import ProgramHistory
 from .optimize import optimize
+from .pipeline import HostOutputs, pipelined
 from .stats import EngineMeter, ModelStats
 
 Array = npt.NDArray[Any]
@@ -137,6 +138,40 @@ class GraphRunner:
         names = [outputs] if isinstance(outputs, str) else list(outputs or self._source_graph.outputs)
         results = self._run(inputs, names)
         return results[0] if len(results) == 1 else results
+
+    def predict(self, inputs: Inputs) -> Outputs:
+        """Outputs of the whole model: one tensor, or a list in the order of `outputs`."""
+        results = self._run(inputs, self.output_keys)
+        return results[0] if len(results) == 1 else results
+
+    def predict_batches(self, batches: Iterable[Inputs], depth: int = 2) -> Generator[HostOutputs, None, None]:
+        """What `predict` returns for each element of ``batches``, in order, as arrays on the host.
+
+        Elements may come from a generator: when a result is handed out, ``depth`` elements (at least 1) after its own
+        have been taken, uploaded and given to the driver, so that a GPU computes while the host prepares inputs and
+        uses results. Tensors of the outputs are disposed of. What an element raises, from being taken to being read,
+        is raised in the place of its result and ends the iteration. Raises InvalidArgumentError at once for a
+        ``depth`` below 1, and for inputs of one inference in place of an iterable of such.
+
+        >>> from tfgl.graph.model import load_graph_model
+        >>> nodes = [{"name": "x", "op": "Placeholder", "attr": {"dtype": {"type": "DT_FLOAT"}}},
+        ...          {"name": "y", "op": "Relu", "input": ["x"]}]
+        >>> model = load_graph_model({"modelTopology": {"node": nodes}})
+        >>> for y in model.predict_batches(np.float32([n, -n]) for n in range(1, 4)):
+        ...     print(y)
+        [1. 0.]
+        [2. 0.]
+        [3. 0.]
+        """
+        self._check()
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+            raise InvalidArgumentError(f"depth must be a whole number of 1 or more, got {depth!r}")
+        if isinstance(batches, (Mapping, str, bytes)) or not isinstance(batches, Iterable):
+            raise InvalidArgumentError(
+                f"predict_batches takes an iterable whose elements are what predict takes, got one "
+                f"{type(batches).__name__}; wrap it in a list, or call predict"
+            )
+        return pipelined(iter(batches), self.predict, self._engine, depth)
 
     def predict_dict(self, inputs: Inputs) -> dict[str, Tensor]:
         """Outputs by signature key (node name where there is no signature)."""
