@@ -13,17 +13,21 @@ VALUE4 texel(int t) {
     int pixel = t / in_blocks;
     return column(pixel, 4 * (t - pixel * in_blocks));
 #else
+    // One lane after another, in a loop that compilers do not unroll: integer division is long code.
     int i = t * 4;
+    int end = min(i + 4, out_size);
+    int missing = i + 4 - end;
     int pixel = i / in_channels;
     int c = i - pixel * in_channels;
     VALUE4 value = VALUE4(0);
-    for (int k = 0; k < 4; k++) {
+    for (; i < end; i++) {
         VALUE4 four = column(pixel, c);
         int lane = c & 3;
-        value[k] = lane < 2 ? (lane == 0 ? four.x : four.y) : (lane == 2 ? four.z : four.w);
+        // Shifting the lanes along writes each in its turn without a dynamic index.
+        value = VALUE4(value.yzw, lane < 2 ? (lane == 0 ? four.x : four.y) : (lane == 2 ? four.z : four.w));
         c++;
         if (c == in_channels) { c = 0; pixel++; }
     }
-    return value;
+    return missing < 2 ? (missing == 0 ? value : value.yzwx) : (missing == 2 ? value.zwxy : value.wxyz);
 #endif
 }

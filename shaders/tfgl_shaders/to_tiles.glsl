@@ -3,21 +3,20 @@
 #include "place"
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     Place place = place_of(at);
-    int c = 4 * place.block;
+    int top = place.band * LAYERS;
+    int i = ((place.n * out_height + top) * out_width + at.x) * out_channels + 4 * place.block;
     for (int r = 0; r < LAYERS; r++) {
-        int h = place.band * LAYERS + r;
-        rows[r] = VALUE4(0);
-        if (h < out_height) {
-            int i = ((place.n * out_height + h) * out_width + at.x) * out_channels + c;
-#ifdef ALIGNED
-            rows[r] = VALUE4(x_texel(i >> 2));
-#else
-            int left = out_channels - c;
-            rows[r].x = VALUE(x_at(i));
-            if (left > 1) rows[r].y = VALUE(x_at(i + 1));
-            if (left > 2) rows[r].z = VALUE(x_at(i + 2));
-            if (left > 3) rows[r].w = VALUE(x_at(i + 3));
-#endif
+        int t = top + r < out_height ? i >> 2 : OUTSIDE;
+        rows[r] = VALUE4(x_texel_or_zero(t));
+#ifndef ALIGNED
+        // What follows in the next texel moves up in two steps; lanes beyond the channels are cleared later.
+        VALUE4 next = VALUE4(x_texel_or_zero(t + 1));
+        if ((i & 1) != 0) {
+            rows[r] = VALUE4(rows[r].yzw, next.x);
+            next = next.yzwx;
         }
+        if ((i & 2) != 0) rows[r] = VALUE4(rows[r].zw, next.xy);
+#endif
+        i += out_width * out_channels;
     }
 }
