@@ -13,13 +13,15 @@ VALUE4 texel(int t) {
         int n = line / out_rows;
         int from_a = (line - n * out_rows) * a_row_step;
         int from_b = column * b_column_step;
-        for (int d = MATRIX_AXES - 1; d >= 0; d--) {
+        for (int d = MATRIX_AXES - 1; d > 0; d--) {
             int q = n / matrix_dims(d);
             int k = n - q * matrix_dims(d);
             from_a += k * a_matrix_strides(d);
             from_b += k * b_matrix_strides(d);
             n = q;
         }
+        from_a += n * a_matrix_strides(0);
+        from_b += n * b_matrix_strides(0);
         VALUE sum = VALUE(0);
         for (int first = 0; first < in_terms; first += 256) {
             int last = min(first + 256, in_terms);

@@ -11,7 +11,7 @@ from ..ir.shapes import batch_matmul_shape
 from ..registry import kernel, run_kernel
 from ..tensor import Shape, Tensor, tiling
 from .epilogue import Epilogue, epilogue
-from .packing import MATRIX_AXES, Matrices, in_column_blocks, matrices, packed, padded_axes, sum_defines
+from .packing import Matrices, batch_parameters, in_column_blocks, matrices, packed, sum_defines
 from .tiles import fits_tiles, in_parameters
 
 FEW_ROWS = 8
@@ -115,13 +115,11 @@ def product(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Tensor:
 
 
 def _as_they_lie(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Tensor:
-    values: dict[str, ParameterValue] = {
+    values, defines = batch_parameters(a.dims, a_matrix_strides=a.strides, b_matrix_strides=b.strides)
+    values |= {
         "out_rows": a.rows,
         "out_columns": b.columns,
         "in_terms": a.columns,
-        "matrix_dims": padded_axes(a.dims, 1),
-        "a_matrix_strides": padded_axes(a.strides, 0),
-        "b_matrix_strides": padded_axes(b.strides, 0),
         "a_row_step": a.row_step,
         "a_column_step": a.column_step,
         "b_row_step": b.row_step,
@@ -129,8 +127,7 @@ def _as_they_lie(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Ten
         **after.parameters,
     }
     inputs = {"a": a.tensor, "b": b.tensor, **after.inputs}
-    defines = {"MATRIX_AXES": MATRIX_AXES, **after.defines}
-    return a.tensor.engine.emit("product", inputs, shape, a.tensor.dtype, values, defines)
+    return a.tensor.engine.emit("product", inputs, shape, a.tensor.dtype, values, defines | after.defines)
 
 
 def _packed_right(b: Matrices) -> tuple[Tensor, int]:
@@ -149,8 +146,9 @@ def _many_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, places: 
         x = a.tensor.view(in_shape)
     else:
         aligned = a.column_step == 1 and not any(n % 4 for n in (a.columns, a.row_step, *a.strides))
-        axes: dict[str, object] = {"MATRIX_AXES": MATRIX_AXES, **({"ALIGNED": ""} if aligned else {})}
-        x = engine.emit("pack_rows", {"x": a.tensor}, in_shape, dtype, a.parameters(), axes, layout="tiles")
+        placed, axes = a.parameters()
+        axes |= {"ALIGNED": ""} if aligned else {}
+        x = engine.emit("pack_rows", {"x": a.tensor}, in_shape, dtype, placed, axes, layout="tiles")
     if b.distinct == 1 and b.tensor.persistent:
         weight = in_column_blocks(b.single())
         steps = {"filter_step": 0, "filter_block_step": -(-b.rows // 4) * 4, "filter_row_step": 1}

@@ -24,7 +24,7 @@ _BEYOND_HALVES = 65520.0
 # What a first look takes of a weight; few weights of another kind begin with so many halves.
 _FIRST_LOOK = 256
 
-MATRIX_AXES = 4  # of the batch: a tensor of rank 6 has two more
+_MATRIX_AXES = 4  # of the batch: a tensor of rank 6 has two more
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +73,41 @@ class Matrices:
         step = (self.rows * self.columns,)
         return Matrices(sliced, self.rows, self.columns, self.row_step, self.column_step, (count,), step)
 
-    def parameters(self) -> dict[str, ParameterValue]:
-        """Shader parameters for the include ``matrices`` and the steps inside a matrix."""
-        return {
-            "matrix_dims": padded_axes(self.dims, 1),
-            "matrix_strides": padded_axes(self.strides, 0),
+    def parameters(self) -> tuple[dict[str, ParameterValue], dict[str, object]]:
+        """Shader parameters and defines for the include ``matrices``, and the steps inside a matrix."""
+        values, defines = batch_parameters(self.dims, matrix_strides=self.strides)
+        return values | {
             "in_rows": self.rows,
             "in_columns": self.columns,
             "row_step": self.row_step,
             "column_step": self.column_step,
-        }
+        }, defines
 
 
-def padded_axes(values: Sequence[int], filler: int) -> tuple[int, ...]:
-    """``values`` for the batch axes with ``filler`` in front, up to the number that shaders loop over."""
-    return (filler,) * (MATRIX_AXES - len(values)) + tuple(values)
+def batch_parameters(
+    dims: Sequence[int], **strides: Sequence[int]
+) -> tuple[dict[str, ParameterValue], dict[str, object]]:
+    """Parameters ``matrix_dims`` and each of ``strides``, over as few axes as do, and the define for their number.
+
+    Axes that every operand steps through as through one are merged: most batches
+    come down to one axis, for which a program is shorter.
+
+    >>> batch_parameters((2, 1, 3), a_strides=(36, 36, 12), b_strides=(0, 0, 0))
+    ({'matrix_dims': (6,), 'a_strides': (12,), 'b_strides': (0,)}, {'MATRIX_AXES': 1})
+    """
+    merged: list[tuple[int, tuple[int, ...]]] = []
+    for extent, steps in zip(dims, zip(*strides.values(), strict=True), strict=True):
+        if extent == 1:
+            continue
+        if merged and merged[-1][1] == tuple(extent * step for step in steps):
+            merged[-1] = (merged[-1][0] * extent, steps)
+        else:
+            merged.append((extent, steps))
+    count = 1 if len(merged) <= 1 else _MATRIX_AXES
+    merged[:0] = [(1, (0,) * len(strides))] * (count - len(merged))
+    values: dict[str, ParameterValue] = {"matrix_dims": tuple(extent for extent, _ in merged)}
+    values |= {name: tuple(steps[at] for _, steps in merged) for at, name in enumerate(strides)}
+    return values, {"MATRIX_AXES": count}
 
 
 def matrices(x: Tensor, batch: Shape, transposed: bool) -> Matrices:
@@ -120,8 +140,9 @@ def packed(operand: Matrices, *, pad_rows: bool, pad_columns: bool) -> Tensor:
         values = _gathered(operand, rows, columns)
         if values is not None:
             return _from_host(x, values)
-        parameters = operand.parameters() | {"out_rows": rows, "out_columns": columns}
-        return x.engine.emit("pack_matrices", {"x": x}, shape, x.dtype, parameters, {"MATRIX_AXES": MATRIX_AXES})
+        parameters, defines = operand.parameters()
+        parameters |= {"out_rows": rows, "out_columns": columns}
+        return x.engine.emit("pack_matrices", {"x": x}, shape, x.dtype, parameters, defines)
 
     return x.engine.derive(x, ("packed", pad_rows, pad_columns, *operand.key), make)
 
