@@ -31,8 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--gl", choices=["3.3"], help="run on the paths for that OpenGL version (samplers, no image units)"
     )
     parser.addoption(
-        "--pretrained", action="store_true", help="run the tests on published models, tests/pretrained"
+        "--dispatch", choices=["compute"], help="run programs as compute shaders; only where images are read"
     )
+    parser.addoption("--pretrained", action="store_true", help="run the tests on published models, tests/pretrained")
     parser.addoption(
         "--tfjs", metavar="DIR", help="the folder of node_modules with @tensorflow/tfjs; without it npm fetches one"
     )
@@ -66,26 +67,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 # -- the device ---------------------------------------------------------------
 
-_FLAVOURS = {"image": Flags(), "sampler": Flags(gl_version=330)}
+_WAYS = {"image": Flags(), "sampler": Flags(gl_version=330), "compute": Flags(dispatch="compute")}
+# Modules that run as compute shaders, too, without being asked: between them they have each entry point and layout.
+_AS_COMPUTE = {"test_tiny.py", "test_engine.py", "test_kernels_pooling.py", "test_kernels_scans.py"}
 _engines: dict[str, Engine] = {}
 
 
-def _engine_of(flavour: str) -> Engine:
-    if flavour not in _engines:
-        flags = _FLAVOURS[flavour]
+def _engine_of(way: str) -> Engine:
+    if way not in _engines:
+        flags = _WAYS[way]
+        if way == "compute" and _engine_of("image").device.flavour != "image":
+            pytest.skip("this device has no compute shaders")
         device = open_device(flags)
-        if flavour == "image" and device.flavour != "image":
+        if way == "image" and device.flavour != "image":
             device.close()
             pytest.skip("this device has no image units in fragment shaders")
-        _engines[flavour] = Engine(device, flags)
-    return _engines[flavour]
+        _engines[way] = Engine(device, flags)
+    return _engines[way]
 
 
-@pytest.fixture(params=["image", "sampler"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "gpu" not in metafunc.fixturenames:
+        return
+    ways = ["image", "sampler"]
+    if metafunc.config.getoption("--gl") == "3.3":
+        ways = ["sampler"]
+    elif metafunc.config.getoption("--dispatch") == "compute":
+        ways = ["compute"]
+    elif metafunc.module.__file__ and os.path.basename(metafunc.module.__file__) in _AS_COMPUTE:
+        ways.append("compute")
+    metafunc.parametrize("gpu", ways, indirect=True)
+
+
+@pytest.fixture
 def gpu(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """The current engine, once for each way of reading textures; no GL error and no tensor may be left behind."""
-    if request.config.getoption("--gl") == "3.3" and request.param == "image":
-        pytest.skip("only the paths for OpenGL 3.3 were asked for")
+    """The current engine, once for each way of running programs; no GL error and no tensor may be left behind."""
     current = _engine_of(request.param)
     before = engine.use(current)
     current.device.check()

@@ -130,6 +130,6 @@ def test_every_entry_point_applies_the_tail() -> None:
     for name in ("element", "texel", "tile"):
         assert "epilogue(" in read(name), f"{name}.glsl drops what was merged into its draw"
     entries = [
-        path.stem for path in Path(tfgl_shaders.__file__).parent.glob("*.glsl") if "void main" in path.read_text()
+        path.stem for path in Path(tfgl_shaders.__file__).parent.glob("*.glsl") if "void run(" in path.read_text()
     ]
     assert sorted(entries) == ["element", "texel", "tile"]

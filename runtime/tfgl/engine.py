@@ -416,9 +416,9 @@ class Engine:
         gl.BindBufferRange(raw.UNIFORM_BUFFER, 0, uniforms.glo, 0, len(draw.parameters))
         target = textures.get(id(draw.output)) or draw.output.texture
         assert target is not None
-        gl.BindFramebuffer(raw.DRAW_FRAMEBUFFER, target.framebuffer)
-        gl.Viewport(0, draw.output.first_row, *viewport)
-        gl.DrawArrays(raw.TRIANGLES, 0, 3)
+        way = self.device.dispatch
+        for call, arguments in (way.output_call(target), *way.run_calls(draw.output.first_row, viewport)):
+            call(*arguments)
 
     def _uniform_buffer(self, parameters: bytes) -> moderngl.Buffer:
         buffer = self._uniforms.get(parameters)

@@ -65,6 +65,12 @@ class Flags:
     accessor: Literal["auto", "image", "sampler"] = "auto"
     """How shaders read textures; ``auto`` takes images where there are image units in fragment shaders."""
 
+    dispatch: Literal["fragment", "compute"] = "fragment"
+    """How programs run: as fragment shaders, or as compute shaders of the same bodies (OpenGL 4.3, image accessor)."""
+
+    workgroup: tuple[int, int] | None = None
+    """Columns and rows of texels that a workgroup of a compute shader serves; None takes the device's."""
+
     program_cache: bool = field(default_factory=_cache_switch)
     """Keep linked programs on disk; read at each compilation."""
 
@@ -103,8 +109,8 @@ class Flags:
         Traceback (most recent call last):
         ...
         tfgl.errors.InvalidArgumentError: unknown flag 'no_such'; flags are backend, device_index, \
-gl_version, accessor, program_cache, shapes_as_constants, fusion, fusions_off, weights_on_gpu, \
-host_forward_limit, max_recordings, max_recorded_draws
+gl_version, accessor, dispatch, workgroup, program_cache, shapes_as_constants, fusion, fusions_off, \
+weights_on_gpu, host_forward_limit, max_recordings, max_recorded_draws
         """
         names = [f.name for f in fields(self)]
         if name not in names:

@@ -16,7 +16,10 @@ coordinates. What it reads and writes through is emitted here:
 
 A body includes exactly one of the entry points ``element`` (it defines
 ``VALUE element(int i)``), ``texel`` (``VALUE4 texel(int t)``) or ``tile``
-(``void tile(ivec2 at, out VALUE4 rows[LAYERS])``).
+(``void tile(ivec2 at, out VALUE4 rows[LAYERS])``). The entry point defines
+``run(ivec2 at)``, which computes the texel (or column of texels) at ``at`` and
+hands it to ``write``; a ``main`` of a fragment or of a compute shader, emitted
+here, calls it, so neither bodies nor entry points know which of them they are in.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from typing import Literal
 Kind = Literal["float", "int"]
 Layout = Literal["flat", "tiles"]
 Flavour = Literal["image", "sampler"]
+Dispatch = Literal["fragment", "compute"]
 Access = Literal["", "same", "scalar", "channels", "broadcast"]
 Storage = Literal["", "half"]
 ParameterValue = int | float | Sequence[int]
@@ -38,6 +42,18 @@ ParameterValue = int | float | Sequence[int]
 _INCLUDE = re.compile(r'^\s*#include\s+"([a-z0-9_/]+)"\s*$', re.MULTILINE)
 _REQUIRES = re.compile(r"^//\s*requires:\s*(.+)$", re.MULTILINE)
 _TYPES: dict[Kind, tuple[str, str]] = {"float": ("float", "vec4"), "int": ("int", "ivec4")}
+_TEXEL_FORMATS: dict[Kind, str] = {"float": "rgba32f", "int": "rgba32i"}
+
+OUTPUT_UNIT = 7
+"""Image unit that a compute shader writes to; every device with image units has it, inputs lie below."""
+REGION_LOCATION = 0
+"""Uniform location of what a compute shader computes: columns, rows, first row."""
+
+_MAIN: dict[Dispatch, str] = {
+    "fragment": "void main() { run(ivec2(gl_FragCoord.xy)); }",
+    "compute": "void main() { ivec2 at = ivec2(gl_GlobalInvocationID.xy);"
+    " if (all(lessThan(at, region.xy))) run(at + ivec2(0, region.z)); }",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +133,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What of the device a program's text depends on."""
+    """What of the device a program's text depends on.
+
+    ``workgroup``: columns and rows of texels that one workgroup of a compute shader serves.
+    """
 
     flavour: Flavour
     layers: int
     width_log2: int
+    dispatch: Dispatch = "fragment"
+    workgroup: tuple[int, int] = (8, 1)
 
 
 def parameters_of(values: Mapping[str, ParameterValue]) -> tuple[Parameter, ...]:
@@ -181,7 +202,7 @@ def read(name: str) -> str:
 
 
 def assemble(source: Source, target: Target) -> str:
-    """The fragment shader of ``source`` on ``target``."""
+    """The fragment or compute shader of ``source`` on ``target``."""
     lines = ["#version 430 core"] if target.flavour == "image" else list(_VERSION_330)
     value, value4 = _TYPES[source.kind]
     lines += [f"#define VALUE {value}", f"#define VALUE4 {value4}"]
@@ -199,6 +220,7 @@ def assemble(source: Source, target: Target) -> str:
     included: set[str] = set()
     lines += _steps(source, included)
     lines.append(_expand(read(source.body), included, dict(source.defines)))
+    lines.append(_MAIN[target.dispatch])
     return "\n".join(lines) + "\n"
 
 
@@ -247,9 +269,27 @@ def _without_comments(text: str) -> str:
 
 
 def _outputs(source: Source, target: Target) -> list[str]:
+    """Where the program's values go, and the function ``write`` that puts them there."""
     value4 = _TYPES[source.kind][1]
-    count = target.layers if source.layout == "tiles" else 1
-    return [f"layout(location = {k}) out {value4} out_{k};" for k in range(count)]
+    tiled = source.layout == "tiles"
+    layers = range(target.layers if tiled else 1)
+    if target.dispatch == "fragment":
+        lines = [f"layout(location = {k}) out {value4} out_{k};" for k in layers]
+        stores = [f"out_{k} = %s;" for k in layers]
+    else:
+        columns, rows = target.workgroup
+        image = f"{'i' if source.kind == 'int' else ''}image2D{'Array' if tiled else ''}"
+        lines = [
+            f"layout(local_size_x = {columns}, local_size_y = {rows}) in;",
+            f"layout(location = {REGION_LOCATION}) uniform ivec3 region;",
+            f"layout(binding = {OUTPUT_UNIT}, {_TEXEL_FORMATS[source.kind]}) writeonly uniform {image} out_unit;",
+        ]
+        places = [f"ivec3(at, {k})" for k in layers] if tiled else ["at"]
+        stores = [f"imageStore(out_unit, {place}, %s);" for place in places]
+    if tiled:
+        written = " ".join(store % f"rows[{k}]" for k, store in zip(layers, stores, strict=True))
+        return [*lines, f"void write(ivec2 at, {value4} rows[LAYERS]) {{ {written} }}"]
+    return [*lines, f"void write(ivec2 at, {value4} value) {{ {stores[0] % 'value'} }}"]
 
 
 def _parameters(source: Source) -> list[str]:
@@ -296,7 +336,7 @@ def _accessor(declared: Input, unit: int, flavour: Flavour) -> list[str]:
     array = "Array" if declared.layout == "tiles" else ""
     lines = [f"#define {name.upper()}_VALUE {value}", f"#define {name.upper()}_VALUE4 {value4}"]
     if flavour == "image":
-        texel_format = "rgba32i" if declared.kind == "int" else "rgba16f" if declared.storage else "rgba32f"
+        texel_format = "rgba16f" if declared.storage else _TEXEL_FORMATS[declared.kind]
         lines.append(f"layout(binding = {unit}, {texel_format}) readonly uniform {prefix}image2D{array} {name}_unit;")
         fetch = f"imageLoad({name}_unit, %s)"
     else:

@@ -2,8 +2,8 @@
 // body is compiled once instead of four times. Lanes beyond the last element hold zeros.
 VALUE element(int i);
 
-void main() {
-    int t = (int(gl_FragCoord.y) << WIDTH_LOG2) + int(gl_FragCoord.x);
+void run(ivec2 at) {
+    int t = (at.y << WIDTH_LOG2) + at.x;
     VALUE4 value = VALUE4(0);
     int lanes = min(4, out_size - t * 4);
     for (int lane = 0; lane < lanes; lane++) {
@@ -19,5 +19,5 @@ void main() {
     if (lanes < 3) value.z = VALUE(0);
     if (lanes < 4) value.w = VALUE(0);
 #endif
-    out_0 = value;
+    write(at, value);
 }

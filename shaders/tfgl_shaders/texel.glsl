@@ -2,8 +2,8 @@
 // Lanes beyond the last element hold zeros.
 VALUE4 texel(int t);
 
-void main() {
-    int t = (int(gl_FragCoord.y) << WIDTH_LOG2) + int(gl_FragCoord.x);
+void run(ivec2 at) {
+    int t = (at.y << WIDTH_LOG2) + at.x;
     VALUE4 value = texel(t);
 #ifdef EPILOGUE
     value = epilogue(value, t);
@@ -14,5 +14,5 @@ void main() {
         if (left < 3) value.z = VALUE(0);
         value.w = VALUE(0);
     }
-    out_0 = value;
+    write(at, value);
 }

@@ -3,8 +3,8 @@
 // lanes beyond out_channels hold zeros. Rows count from out_first_row, where the tensor begins in its texture.
 void tile(ivec2 at, out VALUE4 rows[LAYERS]);
 
-void main() {
-    ivec2 at = ivec2(gl_FragCoord.xy) - ivec2(0, out_first_row);
+void run(ivec2 place) {
+    ivec2 at = place - ivec2(0, out_first_row);
     VALUE4 rows[LAYERS];
     tile(at, rows);
 #ifdef EPILOGUE
@@ -18,18 +18,5 @@ void main() {
             rows[r].w = VALUE(0);
         }
     }
-    out_0 = rows[0];
-#if LAYERS > 1
-    out_1 = rows[1];
-#endif
-#if LAYERS > 2
-    out_2 = rows[2];
-    out_3 = rows[3];
-#endif
-#if LAYERS > 4
-    out_4 = rows[4];
-    out_5 = rows[5];
-    out_6 = rows[6];
-    out_7 = rows[7];
-#endif
+    write(place, rows);
 }

@@ -88,6 +88,7 @@ class Settings:
 
     device: str = "auto"
     gl: str | None = None
+    dispatch: str | None = None
     no_fusion: tuple[str, ...] = ()
     weights_on_gpu: str | None = None
     as_json: bool = False
@@ -95,7 +96,7 @@ class Settings:
     debug: bool = False
 
     def flags(self) -> Flags:
-        """The process's flags with what ``--device``, ``--gl``, ``--no-fusion`` and ``--weights-on-gpu`` say."""
+        """The process's flags with what the options that change flags say."""
         from ..flags import flags
 
         changed: dict[str, Any] = {}
@@ -104,6 +105,8 @@ class Settings:
             changed = {"backend": backend, "device_index": int(index) if index else None}
         if self.gl is not None:
             changed["gl_version"] = int(self.gl.replace(".", "")) * 10
+        if self.dispatch is not None:
+            changed["dispatch"] = self.dispatch
         if self.no_fusion:
             changed["fusions_off"] = frozenset(self.no_fusion)
         if self.weights_on_gpu is not None:
@@ -150,8 +153,10 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--device", default="auto", metavar="DEVICE", callback=_check_device, show_default=True,
                   help="auto, egl, egl:N (the EGL device of that index) or glfw.")  # fmt: skip
     @click.option("--gl", type=click.Choice(["3.3"]), default=None, help="Use nothing newer than OpenGL 3.3.")
+    @click.option("--dispatch", type=click.Choice(["fragment", "compute"]), default=None,
+                  help="Run programs as fragment shaders (the default) or as compute shaders.")  # fmt: skip
     @click.option("--no-fusion", multiple=True, metavar="NAME", type=click.Choice(tuple(FUSIONS)),
-                  help=f"Leave out a fusion, as often as wanted: {', '.join(FUSIONS)}.")
+                  help=f"Leave out a fusion, as often as wanted: {', '.join(FUSIONS)}.")  # fmt: skip
     @click.option("--weights-on-gpu", type=click.Choice(WEIGHTS_ON_GPU), default=None,
                   help="How the device keeps filters and matrices: float16 takes half the memory and rounds them; "
                   "auto does so on GPUs where that changes no value.")  # fmt: skip
@@ -163,6 +168,7 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
         *args: Any,
         device: str,
         gl: str | None,
+        dispatch: str | None,
         no_fusion: tuple[str, ...],
         weights_on_gpu: str | None,
         as_json: bool,
@@ -170,7 +176,7 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
         debug: bool,
         **options: Any,
     ) -> None:
-        settings = Settings(device, gl, no_fusion, weights_on_gpu, as_json, quiet, debug)
+        settings = Settings(device, gl, dispatch, no_fusion, weights_on_gpu, as_json, quiet, debug)
         try:
             function(settings, *args, **options)
         except (click.exceptions.Exit, click.Abort, KeyboardInterrupt, BrokenPipeError):

@@ -17,9 +17,12 @@ from tfgl_shaders.assembly import Flavour, Storage, Target
 from ..errors import ContextLostError, NoDeviceError, TensorTooLargeError, WrongThreadError
 from ..flags import Flags
 from . import raw
+from .dispatch import IMAGE_LIMIT, SAMPLER_LIMIT, ComputeDispatch, Dispatch, FragmentDispatch
 from .textures import Kind, TextureShape, size_class
 
 FLAT_WIDTH_LOG2 = 10
+_WORKGROUP = (8, 1)
+_LARGEST_GROUP = 1024  # what OpenGL 4.3 promises
 _EGL_DEVICES_TRIED = 8
 # llvmpipe gives its threads squares of 64 x 64 texels, and draws 4 x 4 of them at once.
 _SQUARE, _GRAIN = 64, 4
@@ -76,8 +79,12 @@ class Device:
         self.flavour: Flavour = _flavour(self.info, flags)
         layers = min(8, self.info.max_draw_buffers)
         self.layers = 1 << (layers.bit_length() - 1)
-        self.target = Target(self.flavour, self.layers, FLAT_WIDTH_LOG2)
-        self._threads = _threads_of_driver() if self.info.software else 1
+        workgroup = flags.workgroup or _WORKGROUP
+        self.target = Target(self.flavour, self.layers, FLAT_WIDTH_LOG2, flags.dispatch, workgroup)
+        self.dispatch: Dispatch = _dispatch(self.gl, self.info, self.target)
+        # Threads take whole workgroups of a compute shader, of which small outputs have enough, too.
+        shares_squares = self.info.software and flags.dispatch == "fragment"
+        self._threads = _threads_of_driver() if shares_squares else 1
 
     def check(self) -> None:
         """Raise unless this is the device's thread and it is open; make it the current context."""
@@ -290,3 +297,21 @@ def _flavour(info: DeviceInfo, flags: Flags) -> Flavour:
             f"{info.fragment_images} image units in fragment shaders (430 and 8 are needed); use accessor='auto'"
         )
     return "image" if images_work and wanted != "sampler" else "sampler"
+
+
+def _dispatch(gl: raw.RawGL, info: DeviceInfo, target: Target) -> Dispatch:
+    if target.dispatch == "fragment":
+        return FragmentDispatch(gl, IMAGE_LIMIT if target.flavour == "image" else SAMPLER_LIMIT)
+    if target.flavour != "image":
+        raise NoDeviceError(
+            f"compute shaders were asked for, but they need OpenGL 4.3 and textures read as images, and this context "
+            f"({info.renderer}) is used as GL {info.version_code} with the {target.flavour} accessor; "
+            "use dispatch='fragment'"
+        )
+    group = target.workgroup
+    if not (isinstance(group, tuple) and len(group) == 2 and min(group) > 0 and group[0] * group[1] <= _LARGEST_GROUP):
+        raise NoDeviceError(
+            f"a workgroup is (columns, rows), two positive numbers whose product is at most {_LARGEST_GROUP}; "
+            f"got {group!r}"
+        )
+    return ComputeDispatch(gl, target.workgroup)

@@ -16,9 +16,6 @@ from .cache import ProgramFiles
 from .device import Device
 from .known import KnownPrograms
 
-IMAGE_LIMIT = 8
-SAMPLER_LIMIT = 16
-
 
 @dataclass(slots=True)
 class Program:
@@ -73,7 +70,7 @@ class ProgramCache:
     def __init__(self, device: Device, flags: Flags) -> None:
         self._device = device
         self._flags = flags
-        self._separable = device.info.version_code >= 410
+        self._separable = device.info.version_code >= 410 and device.dispatch.stage == raw.FRAGMENT_SHADER
         identity = f"{device.info.identity}|separable" if self._separable else device.info.identity
         self._files = ProgramFiles(identity)
         self.known = KnownPrograms(f"{identity}|{device.target}")
@@ -84,7 +81,7 @@ class ProgramCache:
     @property
     def max_inputs(self) -> int:
         """How many tensors one program can read."""
-        return IMAGE_LIMIT if self._device.flavour == "image" else SAMPLER_LIMIT
+        return self._device.dispatch.max_inputs
 
     def get(self, source: Source, first_draw: Callable[[Program], None]) -> Program:
         """The program of ``source``; a new one is linked and then drawn with once, both timed."""
@@ -150,8 +147,10 @@ class ProgramCache:
 
     def _compile(self, source: Source, text: str, *, retrievable: bool) -> int:
         gl = self._device.gl
-        fragment = gl.compile(raw.FRAGMENT_SHADER, text)
-        stages = (fragment,) if self._separable else (self._vertex_stage(), fragment)
+        stage = self._device.dispatch.stage
+        shader = gl.compile(stage, text)
+        alone = self._separable or stage != raw.FRAGMENT_SHADER
+        stages = (shader,) if alone else (self._vertex_stage(), shader)
         try:
             return gl.link(stages, retrievable=retrievable, separable=self._separable)
         except ShaderError as error:
@@ -160,4 +159,4 @@ class ProgramCache:
                 f"program {source.label} failed on {self._device.info.renderer}:\n{error}\n{numbered}"
             ) from None
         finally:
-            gl.DeleteShader(fragment)
+            gl.DeleteShader(shader)

@@ -17,10 +17,12 @@ from ..errors import ShaderError
 
 COLOR_ATTACHMENT0 = 0x8CE0
 COMPILE_STATUS = 0x8B81
+COMPUTE_SHADER = 0x91B9
 DRAW_FRAMEBUFFER = 0x8CA9
 FRAGMENT_SHADER = 0x8B30
 FRAGMENT_SHADER_BIT = 0x0002
 FRAMEBUFFER = 0x8D40
+FRAMEBUFFER_BARRIER_BIT = 0x0400
 FRAMEBUFFER_COMPLETE = 0x8CD5
 INFO_LOG_LENGTH = 0x8B84
 INVALID_INDEX = 0xFFFFFFFF
@@ -44,12 +46,15 @@ HALF_FLOAT = 0x140B
 INT = 0x1404
 PIXEL_PACK_BUFFER = 0x88EB
 SCISSOR_TEST = 0x0C11
+SHADER_IMAGE_ACCESS_BARRIER_BIT = 0x0020
 STREAM_READ = 0x88E1
 SYNC_FLUSH_COMMANDS_BIT = 0x0001
 SYNC_GPU_COMMANDS_COMPLETE = 0x9117
 TEXTURE0 = 0x84C0
 TEXTURE_2D = 0x0DE1
 TEXTURE_2D_ARRAY = 0x8C1A
+TEXTURE_FETCH_BARRIER_BIT = 0x0008
+TEXTURE_UPDATE_BARRIER_BIT = 0x0100
 TIME_ELAPSED = 0x88BF
 TIMEOUT_EXPIRED = 0x911B
 TRIANGLES = 0x0004
@@ -57,6 +62,7 @@ UNIFORM_BUFFER = 0x8A11
 VERTEX_SHADER = 0x8B31
 VERTEX_SHADER_BIT = 0x0001
 WAIT_FAILED = 0x911D
+WRITE_ONLY = 0x88B9
 
 # name -> (result type, argument types); GL 3.3 core unless noted.
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -111,6 +117,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "ShaderSource": (None, (c_uint, c_int, POINTER(c_char_p), POINTER(c_int))),
     "TexSubImage2D": (None, (c_uint, c_int, c_int, c_int, c_int, c_int, c_uint, c_uint, c_void_p)),
     "Uniform1i": (None, (c_int, c_int)),
+    "Uniform3i": (None, (c_int, c_int, c_int, c_int)),
     "UniformBlockBinding": (None, (c_uint, c_uint, c_uint)),
     "UseProgram": (None, (c_uint,)),
     "Viewport": (None, (c_int, c_int, c_int, c_int)),
@@ -123,6 +130,9 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "ProgramParameteri": (None, (c_uint, c_uint, c_int)),
     # GL 4.2
     "BindImageTexture": (None, (c_uint, c_uint, c_int, c_ubyte, c_int, c_uint, c_uint)),
+    "MemoryBarrier": (None, (c_uint,)),
+    # GL 4.3
+    "DispatchCompute": (None, (c_uint, c_uint, c_uint)),
 }
 
 

@@ -15,11 +15,11 @@ from tfgl_shaders.assembly import Source
 
 from . import raw
 from .device import Device
+from .dispatch import GLCall
 from .placement import Span, place
 from .programs import Program
 from .textures import Texture, TexturePool, TextureShape
 
-GLCall = tuple[Callable[..., object], tuple[int, ...]]
 _UNIFORM_ALIGNMENT = 256
 _WORD = 4
 
@@ -175,7 +175,7 @@ class Recording:
         return textures
 
     def _bind(self, draws: Sequence[Draw], offsets: Sequence[int], textures: Mapping[int, Texture]) -> None:
-        gl = self._device.gl
+        gl, dispatch = self._device.gl, self._device.dispatch
         image = self._device.flavour == "image"
         calls = self._calls
         bound: dict[int, int] = {}  # unit -> id of the buffer's texture or slot
@@ -207,10 +207,8 @@ class Recording:
                 out_slot.writes.append(len(calls))
                 calls.append(_nothing)
             else:
-                target = textures[id(draw.output)]
-                calls.append((gl.BindFramebuffer, (raw.DRAW_FRAMEBUFFER, target.framebuffer)))
-            calls.append((gl.Viewport, (0, draw.output.first_row, *draw.output.viewport)))
-            calls.append((gl.DrawArrays, (raw.TRIANGLES, 0, 3)))
+                calls.append(dispatch.output_call(textures[id(draw.output)]))
+            calls.extend(dispatch.run_calls(draw.output.first_row, draw.output.viewport))
 
     def replay(self, inputs: Sequence[Buffer], outputs: Sequence[Buffer] = ()) -> list[Buffer]:
         """Run the draws on ``inputs``; fresh buffers for the outputs, in the order of ``outputs``, unless given."""
@@ -243,7 +241,7 @@ class Recording:
             bind = texture.bind_calls(unit, image)
             self._calls[at : at + len(bind)] = bind
         for at in slot.writes:
-            self._calls[at] = (self._device.gl.BindFramebuffer, (raw.DRAW_FRAMEBUFFER, texture.framebuffer))
+            self._calls[at] = self._device.dispatch.output_call(texture)
         slot.bound = texture
 
     def close(self) -> None:

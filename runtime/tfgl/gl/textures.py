@@ -112,10 +112,14 @@ class Texture:
         gl = self._device.gl
         layered = self.shape.layers > 0
         if image:
-            internal = self.shape.format.internal
-            return [(gl.BindImageTexture, (unit, self.glo, 0, int(layered), 0, raw.READ_ONLY, internal))]
+            return [self.image_call(unit, raw.READ_ONLY)]
         target = raw.TEXTURE_2D_ARRAY if layered else raw.TEXTURE_2D
         return [(gl.ActiveTexture, (raw.TEXTURE0 + unit,)), (gl.BindTexture, (target, self.glo))]
+
+    def image_call(self, unit: int, access: int) -> tuple[Callable[..., object], tuple[int, ...]]:
+        """The GL call that makes every layer of this texture the image of ``unit``."""
+        layered, internal = int(self.shape.layers > 0), self.shape.format.internal
+        return self._device.gl.BindImageTexture, (unit, self.glo, 0, layered, 0, access, internal)
 
     def write(self, values: npt.NDArray[Any]) -> None:
         """Upload a flat array (float32 or int32, float16 where it is stored so; C order) from the first texel on."""
