@@ -1,4 +1,4 @@
-"""Weights in half precision on the device: what they compute, what they take, when they are chosen."""
+"""Weights as halves and as bytes on the device: what they compute, what they take, when they are chosen."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ from tfgl.engine import Engine
 from tfgl.errors import InvalidArgumentError
 from tfgl.flags import Flags
 from tfgl.graph.model import GraphModel, graph_of
-from tfgl.io import ModelArtifacts, save_artifacts
+from tfgl.io import ModelArtifacts, read_artifacts, save_artifacts
+from tfgl.io.manifest import WeightSpec
+from tfgl.io.quantization import Quantization, QuantizedDType, dequantize
 from tfgl.ir.evaluate import evaluate
+from tfgl.layers.model import LayersModel
+from tfgl.tensor import Tensor
 
 # Sums of up to some hundred products of numbers around 1.
 TOLERANCE = 2e-5
@@ -121,6 +125,105 @@ def test_float16_computes_with_the_rounded_weight(gpu: Engine, case: str) -> Non
     model.dispose()
 
 
+def as_stored(case: str, *, low: float = -1.5) -> tuple[ModelArtifacts, Array, float]:
+    """The model of a case with a weight that a file stores as uint8, the weight's values in float64, its range."""
+    shape = CASES[case][2].shape
+    # As files have it: the minimum is rounded, and a code stands for zero as nearly as that allows.
+    scale = 0.0117
+    zero = round(-low / scale)
+    how = Quantization("uint8", scale, -zero * scale)
+    codes = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
+    artifacts = artifacts_of(case, dequantize(codes, how))
+    artifacts.weight_specs.append(WeightSpec("w", shape, "float32", how))
+    return artifacts, codes * np.float64(how.scale) + how.minimum, 255 * scale
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_uint8_computes_with_what_the_file_stores(gpu: Engine, case: str) -> None:
+    artifacts, _, _ = as_stored(case)
+    x = CASES[case][1]
+    wanted = expected(artifacts, x)
+    with keeping(gpu, "uint8"):
+        outputs, model = run(gpu, artifacts, x)
+    for output in outputs:
+        np.testing.assert_allclose(output, wanted, rtol=0, atol=TOLERANCE * np.abs(wanted).max())
+    narrow = model.stats.footprint.weights
+    model.dispose()
+    with keeping(gpu, "float32"):
+        _, model = run(gpu, artifacts, x)
+    # A bias of zeros and extents that stay on the device take as much as before.
+    assert narrow <= model.stats.footprint.weights / 4 + 48
+    model.dispose()
+
+
+@pytest.mark.parametrize("low", [-1.5, 0.0, -255 * 0.0117])
+def test_bytes_are_widened_within_rounding(gpu: Engine, low: float) -> None:
+    artifacts, weight, extent = as_stored("as it lies", low=low)
+    for row in (0, 100, 270):
+        x = np.eye(272, dtype=np.float32)[row : row + 2]
+        with keeping(gpu, "uint8"):
+            outputs, model = run(gpu, artifacts, x)
+        wanted = weight[row : row + 2]
+        assert np.all(np.abs(outputs[1] - wanted) <= np.abs(wanted) * 2.0**-22 + extent * 1e-7)
+        np.testing.assert_array_equal(outputs[1] == 0, np.abs(wanted) < extent * 1e-9)
+        assert model.stats.footprint.weights < weight.size * 1.2
+        model.dispose()
+
+
+def test_uint8_leaves_other_weights_alone(gpu: Engine) -> None:
+    _, x, weight = CASES["as it lies"]
+    plain = artifacts_of("as it lies", weight)
+    far, _, _ = as_stored("as it lies")
+    far.weight_specs[:] = [WeightSpec("w", weight.shape, "float32", Quantization("uint8", 0.01, 5.0))]
+    changed, _, _ = as_stored("as it lies")
+    changed.weights["w"] = weight  # not what the specification says
+    for artifacts in (plain, far, changed):
+        results = {}
+        for how in ("float32", "uint8"):
+            with keeping(gpu, how):
+                (results[how], *_), model = run(gpu, artifacts, x)
+            assert model.stats.footprint.weights >= weight.nbytes
+            model.dispose()
+        np.testing.assert_array_equal(results["uint8"], results["float32"])
+
+
+@pytest.mark.parametrize("stored, how", [("uint8", "uint8"), ("float16", "auto"), ("uint16", "uint8")])
+def test_a_model_from_files(gpu: Engine, tmp_path: Path, stored: QuantizedDType, how: str) -> None:
+    weight, x = numbers(1, 1, 48, 60), numbers(2, 9, 9, 48)
+    nodes = [placeholder("x", (2, 9, 9, 48)), conv("y", "x", "w")]
+    save_artifacts(graph_model(nodes, {"w": weight}), tmp_path, quantization={"w": stored})
+    artifacts = read_artifacts(tmp_path)
+    wanted = expected(artifacts, x)
+    with keeping(gpu, how, software=False):
+        outputs, model = run(gpu, artifacts, x)
+    np.testing.assert_allclose(outputs[1], wanted, rtol=0, atol=TOLERANCE * np.abs(wanted).max())
+    # Of uint16 there is no narrow form: the flag says how bytes are kept.
+    element = {"uint8": 1, "float16": 2, "uint16": 4}[stored]
+    assert element * weight.size <= model.stats.footprint.weights <= 1.5 * element * weight.size
+    model.dispose()
+
+
+def test_a_layers_model_keeps_bytes_too(gpu: Engine) -> None:
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, 272], "dtype": "float32"}},
+        {"class_name": "Dense", "config": {"name": "d", "units": 96, "use_bias": False}},
+    ]
+    topology = {"model_config": {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}}
+    stored, weight, _ = as_stored("as it lies")
+    spec = replace(stored.weight_specs[0], name="d/kernel")
+    artifacts = ModelArtifacts("layers-model", topology, [spec], {"d/kernel": stored.weights["w"]})
+    x = CASES["as it lies"][1]
+    wanted = x.astype(np.float64) @ weight
+    with keeping(gpu, "uint8"):
+        model = LayersModel(artifacts, engine=gpu)
+        result = model.predict(x)
+        assert isinstance(result, Tensor)
+        np.testing.assert_allclose(result.numpy(), wanted, rtol=0, atol=TOLERANCE * np.abs(wanted).max())
+    assert model.stats.footprint.weights < weight.size * 1.2
+    result.dispose()
+    model.dispose()
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_auto_takes_halves_on_a_gpu_where_results_stay_the_same(gpu: Engine, case: str) -> None:
     _, x, weight = CASES[case]
@@ -207,7 +310,7 @@ def test_the_flag_takes_what_it_knows() -> None:
     flags = Flags()
     flags.set("weights_on_gpu", "float16")
     assert flags.weights_on_gpu == "float16"
-    with pytest.raises(InvalidArgumentError, match="one of auto, float32, float16, got 'bfloat16'"):
+    with pytest.raises(InvalidArgumentError, match="one of auto, float32, float16, uint8, got 'bfloat16'"):
         flags.set("weights_on_gpu", "bfloat16")
 
 
@@ -223,4 +326,4 @@ def test_the_command_line_says_how(tmp_path: Path) -> None:
         with np.load(tmp_path / "out.npz") as found:
             np.testing.assert_allclose(found["y"], wanted, rtol=0, atol=TOLERANCE * np.abs(wanted).max())
     result = CliRunner().invoke(main, ["run", str(tmp_path), "--weights-on-gpu", "int4"])
-    assert result.exit_code == 2 and "'int4' is not one of 'auto', 'float32', 'float16'" in result.output
+    assert result.exit_code == 2 and "'int4' is not one of 'auto', 'float32', 'float16', 'uint8'" in result.output

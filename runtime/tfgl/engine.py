@@ -27,11 +27,12 @@ from .gl.fusion import fuse_draws
 from .gl.programs import Program, ProgramCache
 from .gl.recording import Arena, Buffer, Draw
 from .gl.textures import Kind, Texture, TexturePool
-from .tensor import Shape, Tensor, Tiling, host_array, tiling
+from .tensor import ByteCodes, Shape, Tensor, Tiling, host_array, tiling
 
 LAYOUT_CHANGES = ("to_flat", "to_tiles")
 """Shader bodies that bring a tensor from one layout into the other."""
 _UNIFORM_BUFFERS_KEPT = 1024
+_STORAGE: dict[np.dtype[Any], Storage] = {np.dtype(np.float16): "half", np.dtype(np.uint8): "byte"}
 _AS_THEY_ARE = (np.float32, np.int32, np.bool_)
 
 
@@ -110,11 +111,15 @@ class Engine:
             result.adopt_parts(real, imaginary)
         return result
 
-    def weight(self, values: object) -> Tensor:
-        """A tensor of ``values`` that keeps what is derived from it; an array must stay as it is, and is not copied."""
+    def weight(self, values: object, codes: ByteCodes | None = None) -> Tensor:
+        """A tensor of ``values`` that keeps what is derived from it; an array must stay as it is, and is not copied.
+
+        ``codes``: what its values are in bytes, where they come from such.
+        """
         if isinstance(values, np.ndarray) and values.dtype in _AS_THEY_ARE and values.flags.c_contiguous:
             self.device.check()
             tensor = Tensor(self, values.shape, dtype_of(values), host=values)
+            tensor.codes = codes
             return tensor.become_weight(host_stays=True)
         return self.tensor(values).become_weight(host_stays=False)
 
@@ -179,11 +184,11 @@ class Engine:
         self.device.check()
         start = perf_counter()
         created = self.pool.create_seconds
-        half = host.dtype == np.float16
-        buffer = self._flat_buffer(tensor.size, tensor.kind, "half" if half else "")
+        storage = _STORAGE.get(host.dtype, "") if tensor.kind == "float" else ""
+        buffer = self._flat_buffer(tensor.size, tensor.kind, storage)
         buffer.texture = self.pool.take(buffer.shape)
         flat: npt.NDArray[Any] = host.reshape(-1)
-        texels = np.float16 if half else np.float32 if tensor.kind == "float" else np.int32
+        texels = host.dtype if storage else np.float32 if tensor.kind == "float" else np.int32
         buffer.texture.write(np.ascontiguousarray(flat, texels))
         tensor.uploaded()
         self.upload_seconds += perf_counter() - start - (self.pool.create_seconds - created)
@@ -334,6 +339,8 @@ class Engine:
             else:
                 declared.append(Input(name, tensor.kind, "flat", access.get(name, "")))
                 buffers.append(tensor.flat())
+                if tensor.codes is not None and buffers[-1].shape.storage == "byte":
+                    values |= {f"{name}_scale": tensor.codes.scale, f"{name}_zero": tensor.codes.zero}
         texts = {name: str(text) for name, text in (defines or {}).items()}
         self._submit(body, tuple(declared), tuple(buffers), buffer, kind, layout, values, texts, places)
         return result
@@ -356,11 +363,11 @@ class Engine:
         for read, buffer in zip(declared, buffers, strict=True):
             if read.layout == "tiles":
                 values[f"{read.name}_first_row"] = buffer.first_row
-        if self.device.flavour == "image":
-            declared = tuple(
-                replace(read, storage=buffer.shape.storage) if buffer.shape.storage else read
-                for read, buffer in zip(declared, buffers, strict=True)
-            )
+        plain = ("",) if self.device.flavour == "image" else ("", "half")
+        declared = tuple(
+            read if buffer.shape.storage in plain else replace(read, storage=buffer.shape.storage)
+            for read, buffer in zip(declared, buffers, strict=True)
+        )
         packed = pack_parameters(values)
         constants: tuple[int, ...] = ()
         if self.flags.shapes_as_constants and not drawn:

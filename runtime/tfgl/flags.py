@@ -37,7 +37,7 @@ FUSIONS = {
 }
 """Each fusion by its name, and what it does; the first ones rewrite a graph at load, the others merge draws."""
 
-WEIGHTS_ON_GPU = ("auto", "float32", "float16")
+WEIGHTS_ON_GPU = ("auto", "float32", "float16", "uint8")
 """What the flag ``weights_on_gpu`` may be."""
 
 
@@ -83,11 +83,14 @@ class Flags:
     fusions_off: Collection[str] = frozenset()
     """Names of `FUSIONS` not to use; all others are. Read when a model is loaded and when it runs for new shapes."""
 
-    weights_on_gpu: Literal["auto", "float32", "float16"] = "auto"
+    weights_on_gpu: Literal["auto", "float32", "float16", "uint8"] = "auto"
     """How the device keeps filters and matrices of products; read when a weight is packed, in a model's first run.
 
     ``float16`` rounds them to half precision, which takes half the memory and bandwidth: by a part in 2^11 at most
     from 2^-14 on, by 2^-25 below, and infinities stay; a weight with a finite value of 65520 or more stays float32.
+    ``uint8`` keeps those that the file stores as uint8 in bytes, a quarter of the memory, which shaders widen: within
+    2^-22 of a value or 1e-7 of the weight's range of what the file says. It takes those whose range has the zero, as
+    converters see to, and which no fusion has scaled or folded; all others stay float32.
     ``auto`` takes float16 on a GPU for weights of which each value is a half already, as in files that store float16,
     so that results are the same; float32 for all others, and with a software driver, which would only widen them.
     Biases, and weights that other ops read, are float32.

@@ -68,6 +68,18 @@ def tiling(shape: Sequence[int], layers: int) -> Tiling:
     return Tiling(batch, height, width, channels, -(-channels // 4), -(-height // layers))
 
 
+@dataclass(frozen=True, slots=True)
+class ByteCodes:
+    """How bytes stand for floats: as ``(byte - zero) * scale``.
+
+    >>> ByteCodes(0.5, 2)
+    ByteCodes(scale=0.5, zero=2)
+    """
+
+    scale: float
+    zero: int
+
+
 class Tensor:
     """An immutable array of one dtype.
 
@@ -92,6 +104,7 @@ class Tensor:
         "_host_stays",
         "_parts",
         "_tiles",
+        "codes",
         "derived",
         "dtype",
         "id",
@@ -120,6 +133,8 @@ class Tensor:
         self.kept = False
         """Passed to `tfgl.keep`: no tidy scope disposes of it."""
         self.derived: dict[object, Tensor] | None = None
+        self.codes: ByteCodes | None = None
+        """Of a weight: how bytes can stand for its values."""
         self.origin: object = None
         """For whoever runs a graph: how the host can come to the values."""
         engine.register(self)
@@ -172,7 +187,7 @@ class Tensor:
     def host(self) -> npt.NDArray[Any] | None:
         """Values that the host already holds; None when reading them would need the device.
 
-        Those of a packed weight are float16 where the device is to keep them so.
+        Those of a packed weight are float16, or bytes in its ``codes``, where the device is to keep them so.
         """
         return self._host
 

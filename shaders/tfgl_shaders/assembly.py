@@ -36,13 +36,14 @@ Layout = Literal["flat", "tiles"]
 Flavour = Literal["image", "sampler"]
 Dispatch = Literal["fragment", "compute"]
 Access = Literal["", "same", "scalar", "channels", "broadcast"]
-Storage = Literal["", "half"]
+Storage = Literal["", "half", "byte"]
 ParameterValue = int | float | Sequence[int]
 
 _INCLUDE = re.compile(r'^\s*#include\s+"([a-z0-9_/]+)"\s*$', re.MULTILINE)
 _REQUIRES = re.compile(r"^//\s*requires:\s*(.+)$", re.MULTILINE)
 _TYPES: dict[Kind, tuple[str, str]] = {"float": ("float", "vec4"), "int": ("int", "ivec4")}
 _TEXEL_FORMATS: dict[Kind, str] = {"float": "rgba32f", "int": "rgba32i"}
+_STORAGE_FORMATS: dict[Storage, str] = {"half": "rgba16f", "byte": "rgba8ui"}
 
 OUTPUT_UNIT = 7
 """Image unit that a compute shader writes to; every device with image units has it, inputs lie below."""
@@ -64,8 +65,9 @@ class Input:
     place: the texel there (``same``), element 0 in every lane (``scalar``), the
     texel of the last axis (``channels``: a vector, or flat rows whose length
     divides by 4), or elements found with the parameters ``out_rank``,
-    ``out_dims(k)`` and ``x_strides(k)`` (``broadcast``). ``storage``: how an image
-    has its floats, as such or as half precision; a sampler need not know.
+    ``out_dims(k)`` and ``x_strides(k)`` (``broadcast``). ``storage``: how the
+    texture has floats, as such, as half precision (which a sampler need not know), or
+    as bytes, each of which stands for ``(byte - x_zero) * x_scale``.
     """
 
     name: str
@@ -331,42 +333,44 @@ def _word(word: int, kind: Kind) -> str:
 
 
 def _accessor(declared: Input, unit: int, flavour: Flavour) -> list[str]:
-    name, prefix = declared.name, "i" if declared.kind == "int" else ""
+    name, as_bytes = declared.name, declared.storage == "byte"
+    prefix = "u" if as_bytes else "i" if declared.kind == "int" else ""
     value, value4 = _TYPES[declared.kind]
     array = "Array" if declared.layout == "tiles" else ""
     lines = [f"#define {name.upper()}_VALUE {value}", f"#define {name.upper()}_VALUE4 {value4}"]
     if flavour == "image":
-        texel_format = "rgba16f" if declared.storage else _TEXEL_FORMATS[declared.kind]
+        texel_format = _STORAGE_FORMATS.get(declared.storage, _TEXEL_FORMATS[declared.kind])
         lines.append(f"layout(binding = {unit}, {texel_format}) readonly uniform {prefix}image2D{array} {name}_unit;")
         fetch = f"imageLoad({name}_unit, %s)"
     else:
         lines.append(f"uniform {prefix}sampler2D{array} {name}_unit;")
         fetch = f"texelFetch({name}_unit, %s, 0)"
+    if as_bytes:
+        fetch = f"(vec4(ivec4({fetch}) - {name}_zero) * {name}_scale)"
+    # Loads from images give zeros outside of them (OpenGL 4.3, 8.25); what a sampler fetches there is undefined.
+    zeros_outside = flavour == "image" and not as_bytes
     if declared.layout == "tiles":
         read_tile = fetch % f"ivec3(w, row + {name}_first_row, layer)"
         return [
             *lines,
             f"{value4} {name}_tile(int w, int row, int layer) {{ return {read_tile}; }}",
-            _or_zero(f"{name}_tile", "int w, int row, int layer", "row", value4, flavour),
+            _or_zero(f"{name}_tile", "int w, int row, int layer", "row", value4, zeros_outside),
         ]
     read_texel = fetch % "ivec2(t & WIDTH_MASK, t >> WIDTH_LOG2)"
     return [
         *lines,
         f"{value4} {name}_texel(int t) {{ return {read_texel}; }}",
-        _or_zero(f"{name}_texel", "int t", "t", value4, flavour),
+        _or_zero(f"{name}_texel", "int t", "t", value4, zeros_outside),
         f"{value} {name}_at(int i) {{ {value4} v = {name}_texel(i >> 2); int k = i & 3;"
         " return k < 2 ? (k == 0 ? v.x : v.y) : (k == 2 ? v.z : v.w); }",
     ]
 
 
-def _or_zero(accessor: str, declared: str, tested: str, value4: str, flavour: Flavour) -> str:
-    """The accessor that gives zeros where ``tested`` is OUTSIDE.
-
-    Loads from images give zeros outside of them (OpenGL 4.3, 8.25); what a sampler fetches there is undefined.
-    """
+def _or_zero(accessor: str, declared: str, tested: str, value4: str, zeros_outside: bool) -> str:
+    """The accessor that gives zeros where ``tested`` is OUTSIDE; ``zeros_outside``: the texture's own does so."""
     arguments = ", ".join(word.split()[1] for word in declared.split(","))
     read = f"{accessor}({arguments})"
-    if flavour == "sampler":
+    if not zeros_outside:
         read = f"{tested} < 0 ? {value4}(0) : {read}"
     return f"{value4} {accessor}_or_zero({declared}) {{ return {read}; }}"
 

@@ -158,8 +158,8 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--no-fusion", multiple=True, metavar="NAME", type=click.Choice(tuple(FUSIONS)),
                   help=f"Leave out a fusion, as often as wanted: {', '.join(FUSIONS)}.")  # fmt: skip
     @click.option("--weights-on-gpu", type=click.Choice(WEIGHTS_ON_GPU), default=None,
-                  help="How the device keeps filters and matrices: float16 takes half the memory and rounds them; "
-                  "auto does so on GPUs where that changes no value.")  # fmt: skip
+                  help="How the device keeps filters and matrices: float16 rounds them and takes half the memory, "
+                  "uint8 keeps those that a file stores so, auto is float16 on GPUs where values stay.")  # fmt: skip
     @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there.")
     @click.option("--quiet", is_flag=True, help="No messages and no progress on stderr but errors.")
     @click.option("--debug", is_flag=True, help="Print the traceback of an error.")

@@ -79,7 +79,7 @@ def _from_json(row: Mapping[str, Any]) -> KnownProgram:
         _file(row["body"]),
         tuple(
             Input(_text(name), _kind(kind), _one_of(layout, "flat", "tiles"),
-                  _one_of(access, "", "same", "scalar", "channels", "broadcast"), _one_of(storage, "", "half"))
+                  _one_of(access, "", "same", "scalar", "channels", "broadcast"), _one_of(storage, "", "half", "byte"))
             for name, kind, layout, access, storage in _list(row["inputs"])
         ),
         _kind(row["kind"]),

@@ -36,6 +36,7 @@ class _Format(NamedTuple):
 _FORMATS: dict[tuple[Kind, Storage], _Format] = {
     ("float", ""): _Format("f4", raw.RGBA32F, (raw.RGBA, raw.FLOAT), 16),
     ("float", "half"): _Format("f2", raw.RGBA16F, (raw.RGBA, raw.HALF_FLOAT), 8),
+    ("float", "byte"): _Format("u1", raw.RGBA8UI, (raw.RGBA_INTEGER, raw.UNSIGNED_BYTE), 4),
     ("int", ""): _Format("i4", raw.RGBA32I, (raw.RGBA_INTEGER, raw.INT), 16),
 }
 
@@ -122,7 +123,7 @@ class Texture:
         return self._device.gl.BindImageTexture, (unit, self.glo, 0, layered, 0, access, internal)
 
     def write(self, values: npt.NDArray[Any]) -> None:
-        """Upload a flat array (float32 or int32, float16 where it is stored so; C order) from the first texel on."""
+        """Upload a flat array (C order; in the dtype of the texels' format) from the first texel on."""
         gl, width = self._device.gl, self.shape.width
         transfer = self.shape.format.upload
         gl.ActiveTexture(raw.TEXTURE0)

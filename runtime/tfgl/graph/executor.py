@@ -15,7 +15,7 @@ from ..gl.footprint import Footprint, footprint_of
 from ..gl.recording import Buffer, Draw, Recording
 from ..ir.graph import Edge, Graph
 from ..ir.tables import Resources
-from ..tensor import Tensor
+from ..tensor import ByteCodes, Tensor
 from .front import Front, what_is_left
 from .prepared import Array, Feeds, PreparedGraph, named, own_tensor
 from .run import Fed, Run, held_values
@@ -58,8 +58,14 @@ class _Captured:
 class Executor(PreparedGraph):
     """Executes the nodes of one graph; owns its weights and its recordings."""
 
-    def __init__(self, graph: Graph, engine: Engine, resources: Resources | None = None) -> None:
-        super().__init__(graph, engine, resources)
+    def __init__(
+        self,
+        graph: Graph,
+        engine: Engine,
+        resources: Resources | None = None,
+        codes: Mapping[int, ByteCodes] | None = None,
+    ) -> None:
+        super().__init__(graph, engine, resources, codes)
         self._captured: OrderedDict[_Key, list[_Captured]] = OrderedDict()
         self._dynamic: set[_Key] = set()
         self._fronts: dict[_Key, Front] = {}

@@ -13,7 +13,7 @@ from ..io import ModelArtifacts, save_artifacts
 from ..ir.graph import Graph
 from ..ir.graphdef import graph_from_json
 from ..tensor import Tensor
-from .reading import read_model
+from .reading import byte_codes, read_model
 from .runner import GraphRunner, Inputs, Outputs
 from .stats import ModelStats
 
@@ -30,7 +30,7 @@ class GraphModel(GraphRunner):
         start = perf_counter()
         graph = graph_of(artifacts)
         stats = ModelStats(read_ms=read_ms, graph_ms=(perf_counter() - start) * 1e3)
-        super().__init__(graph, engine or engines.current(), stats)
+        super().__init__(graph, engine or engines.current(), stats, byte_codes(artifacts))
         self._artifacts = artifacts
 
     # -- what it is ---------------------------------------------------------

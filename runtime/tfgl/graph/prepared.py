@@ -17,7 +17,7 @@ from ..ir.interpreter import Plan, plan_of
 from ..ir.loops import LOOP
 from ..ir.lowering import Value
 from ..ir.tables import Resources
-from ..tensor import Tensor
+from ..tensor import ByteCodes, Tensor
 
 Array = npt.NDArray[Any]
 Feeds = Mapping[Edge, Tensor]
@@ -30,12 +30,20 @@ class PreparedGraph:
     """A graph without frames (see `tfgl.ir.loops`) on an engine; owns its weights.
 
     ``weights`` has the constants of the graph by name, and those of its functions by function and name. ``captured``
-    are the inputs that the model's initialiser gives.
+    are the inputs that the model's initialiser gives. ``codes`` has how constants are stored in bytes, by the identity
+    of their arrays.
     """
 
-    def __init__(self, graph: Graph, engine: Engine, resources: Resources | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        engine: Engine,
+        resources: Resources | None = None,
+        codes: Mapping[int, ByteCodes] | None = None,
+    ) -> None:
         self.graph = graph
         self.engine = engine
+        self._codes = codes or {}
         self.resources = Resources() if resources is None else resources
         self.captured = captured_inputs(graph, self.resources)
         self.weights: dict[str, Tensor] = {}
@@ -52,7 +60,7 @@ class PreparedGraph:
         for name, array in graph.constants.items():
             tensor = self._weight_of.get(id(array))
             if tensor is None:
-                tensor = self._weight_of[id(array)] = self.engine.weight(array)
+                tensor = self._weight_of[id(array)] = self.engine.weight(array, self._codes.get(id(array)))
             # Converters put the function's name before that of a constant.
             self.weights.setdefault(name if name.startswith(prefix) else prefix + name, tensor)
 

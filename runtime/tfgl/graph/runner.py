@@ -25,7 +25,7 @@ from ..ir.interpreter import plan_of
 from ..ir.loops import raise_loops
 from ..ir.lowering import check_node, kernels_of, supported_ops
 from ..registry import kernel_names
-from ..tensor import Tensor, host_array
+from ..tensor import ByteCodes, Tensor, host_array
 from .compiling import CompileReport, compile_progress
 from .executor import Executor
 from .history import ProgramHistory
@@ -53,15 +53,19 @@ class GraphRunner:
     """A graph on an engine: its weights uploaded, its inputs and outputs known by name.
 
     ``graph`` is the graph as the file has it; what runs is made of it at load. Raises ModelFormatError for a graph
-    that cannot be, UnsupportedOpError that names each op that no kernel serves.
+    that cannot be, UnsupportedOpError that names each op that no kernel serves. ``codes``: how the file stores
+    constants in bytes, by the identity of the arrays, which must outlive the model (`tfgl.graph.reading.byte_codes`).
     """
 
-    def __init__(self, graph: Graph, engine: Engine, stats: ModelStats) -> None:
+    def __init__(
+        self, graph: Graph, engine: Engine, stats: ModelStats, codes: Mapping[int, ByteCodes] | None = None
+    ) -> None:
         self._engine = engine
         self._engine.device.check()
         self.stats = stats
         start = perf_counter()
         self._source_graph = graph
+        self._codes = codes
         _check_supported(graph)
         self._inputs = {key: info for key, info in graph.inputs.items() if info.resource_id is None}
         self._raised = raise_loops(graph)
@@ -70,7 +74,7 @@ class GraphRunner:
                 raise ModelFormatError(f"output {info.name!r}: {inside_a_loop(graph, info.edge.node)}")
         self._resources = resources_of(graph)
         runnable = optimize(self._raised, engine.flags, stats) if engine.flags.fusion else self._raised
-        self._executor = Executor(runnable, engine, self._resources)
+        self._executor = Executor(runnable, engine, self._resources, codes)
         self._plain_executor: Executor | None = None
         self._kept: dict[str, list[Tensor]] = {}
         self._keep_intermediates = False
@@ -313,7 +317,7 @@ class GraphRunner:
         if self._executor.graph is self._raised:
             return self._executor
         if self._plain_executor is None:
-            self._plain_executor = Executor(self._raised, self._engine, self._resources)
+            self._plain_executor = Executor(self._raised, self._engine, self._resources, self._codes)
         return self._plain_executor
 
     def _feeds(

@@ -12,15 +12,16 @@ import numpy.typing as npt
 
 from tfgl_shaders.assembly import ParameterValue
 
-from ..engine import Engine
 from ..registry import run_kernel
-from ..tensor import Shape, Tensor
+from ..tensor import ByteCodes, Shape, Tensor
 
 # From here on one running sum of eighths would no longer stay within 1e-6 of the exact one.
 _LONG_SUM = 8192
 
 # The last float32 below it becomes the largest half, 65504; from here on halves are infinite.
 _BEYOND_HALVES = 65520.0
+# By how many steps a file's minimum, a rounded number, may lie off the grid of its scale: 6e-8 of the range.
+_OFF_GRID = 255 * 2.0**-24
 # What a first look takes of a weight; few weights of another kind begin with so many halves.
 _FIRST_LOOK = 256
 
@@ -127,7 +128,7 @@ def packed(operand: Matrices, *, pad_rows: bool, pad_columns: bool) -> Tensor:
     """A flat tensor [count, rows, columns] with rows and columns filled up to multiples of 4 with zeros.
 
     The tensor itself when it is that already; for weights it is made once, on the host where that has the values,
-    and with halves where the flag ``weights_on_gpu`` says so.
+    and of halves or bytes where the flag ``weights_on_gpu`` says so.
     """
     rows = _up_to_four(operand.rows) if pad_rows else operand.rows
     columns = _up_to_four(operand.columns) if pad_columns else operand.columns
@@ -165,34 +166,50 @@ def _gathered(operand: Matrices, rows: int, columns: int) -> npt.NDArray[Any] | 
 
 
 def _from_host(x: Tensor, values: npt.NDArray[Any]) -> Tensor:
-    halves = _as_halves(x.engine, values)
-    return Tensor(x.engine, values.shape, x.dtype, host=values if halves is None else halves)
+    """A packed form of the weight ``x``, as narrow as ``weights_on_gpu`` has it."""
+    narrow = _narrow(x.base, values)
+    packed = Tensor(x.engine, values.shape, x.dtype, host=values if narrow is None else narrow)
+    packed.codes = x.base.codes
+    return packed
 
 
 def _as_it_lies(x: Tensor) -> Tensor:
-    """``x``, or for a weight that the device is to keep so its values as halves."""
-    weight = x.base
-    if weight.derived is not None and "halves" in weight.derived:
-        return weight.derived["halves"]
-    halves = None
-    if weight.persistent and weight.host is not None and weight.size == x.size:
-        halves = _as_halves(x.engine, weight.host)
-    if halves is None:
+    """``x``, or for a weight that the device is to keep otherwise its values in that form."""
+    weight, key = x.base, "narrow"
+    if weight.derived is not None and key in weight.derived:
+        return weight.derived[key]
+    values = weight.host if weight.persistent and weight.size == x.size else None
+    if values is None or _narrow(weight, values) is None:
         return x
-    return x.engine.derive(weight, "halves", lambda: Tensor(x.engine, x.shape, x.dtype, host=halves))
+    return x.engine.derive(weight, key, lambda: _from_host(x, values))
 
 
-def _as_halves(engine: Engine, values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
-    """``values`` in half precision; None for what ``weights_on_gpu`` keeps as it is, or halves cannot hold."""
+def _narrow(weight: Tensor, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """``values``, packed, as halves or bytes; None for what ``weights_on_gpu`` keeps as it is, or those cannot hold."""
+    engine = weight.engine
     wanted = engine.flags.weights_on_gpu
     # A single texel, as of one number for all channels, saves nothing.
     if values.dtype != np.float32 or values.size <= 4 or wanted == "float32":
         return None
+    if wanted == "uint8":
+        return None if weight.codes is None else _as_bytes(weight.codes, values)
     if wanted == "auto":
         return None if engine.device.info.software else _exact_halves(values)
     if np.any((np.abs(values) >= _BEYOND_HALVES) & np.isfinite(values)):
         return None
     return values.astype(np.float16)
+
+
+def _as_bytes(codes: ByteCodes, values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8] | None:
+    """``values`` as the bytes that stand for them within rounding; None where a value is none of those."""
+    scale = np.float32(codes.scale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.rint(values / scale)
+        moved = np.abs(steps * scale - values)
+    if not np.all(moved <= np.abs(values) * np.float32(2.0**-22) + scale * np.float32(_OFF_GRID)):
+        return None
+    steps += np.float32(codes.zero)
+    return steps.astype(np.uint8) if steps.min() >= 0 and steps.max() <= 255 else None
 
 
 def _exact_halves(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float16] | None:

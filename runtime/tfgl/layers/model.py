@@ -12,7 +12,7 @@ import numpy as np
 from .. import engine as engines
 from ..engine import Engine
 from ..errors import InvalidArgumentError
-from ..graph.reading import read_model
+from ..graph.reading import byte_codes, read_model
 from ..graph.runner import GraphRunner, Inputs, InputValue, ModelTensorInfo, input_array
 from ..graph.stats import ModelStats
 from ..io import ModelArtifacts, save_artifacts
@@ -48,7 +48,8 @@ class LayersModel(GraphRunner):
         stats = ModelStats(read_ms=read_ms, graph_ms=(perf_counter() - start) * 1e3)
         # The rewrites that make the graph faster compute with constants.
         constants = {name: np.asarray(value) for name, value in built.graph.constants.items()}
-        super().__init__(built.graph.replace(constants=constants), engine or engines.current(), stats)
+        graph = built.graph.replace(constants=constants)
+        super().__init__(graph, engine or engines.current(), stats, byte_codes(artifacts))
 
     # -- what it is ---------------------------------------------------------
 
