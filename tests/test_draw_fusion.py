@@ -126,6 +126,28 @@ def test_tiled_draws_fuse_in_place(gpu: Engine) -> None:
     assert sum(draw.source.body == "elementwise" for draw in trace.draws) == 1
 
 
+@pytest.mark.parametrize(
+    ("expression", "includes", "bodies"),
+    [
+        ("a * 3.0", "", ["to_tiles"]),
+        ("max_nan(a, vec4(0.0))", "math/nan", ["to_tiles"]),
+        ("erf_exact(a)", "math/error_function", ["elementwise", "to_tiles"]),
+    ],
+)
+def test_long_functions_are_not_unrolled_over_lines(
+    gpu: Engine, expression: str, includes: str, bodies: list[str]
+) -> None:
+    def chain(engine: Engine, inputs: list[Tensor]) -> list[Tensor]:
+        y = emit_elementwise([inputs[0]], expression, "float32", includes=includes)
+        y.tiles()
+        return [emit_elementwise([y], "-a", "float32")]
+
+    plain, _ = _traced(gpu, chain, (2, 9, 3, 6), False)
+    fused, trace = _traced(gpu, chain, (2, 9, 3, 6), True)
+    np.testing.assert_array_equal(fused[0], plain[0])
+    assert [draw.source.body for draw in trace.draws][: len(bodies)] == bodies
+
+
 def test_every_entry_point_applies_the_tail() -> None:
     for name in ("element", "texel", "tile"):
         assert "epilogue(" in read(name), f"{name}.glsl drops what was merged into its draw"

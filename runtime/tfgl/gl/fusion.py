@@ -237,6 +237,9 @@ def _behind_tiling(producer: Draw, consumer: Draw, max_inputs: int) -> Draw | No
     whole = [at for at, declared in enumerate(first.inputs) if declared.access == "same"]
     if len(whole) != 1 or first.kind != second.kind or len(first.inputs) + len(second.inputs) - 1 > max_inputs:
         return None
+    # A fragment of the tiled output would have a long function once a line, and take three times as long to compile.
+    if not _includes(first) <= _SHORT:
+        return None
     running = first.inputs[whole[0]]
     read_by_steps = {name for step in first.steps for _, name in step.operands}
     # Integers are converted as they are read, so that nothing but their conversion may stand in the expression.
@@ -261,6 +264,16 @@ def _behind_tiling(producer: Draw, consumer: Draw, max_inputs: int) -> Draw | No
     buffers = tuple(buffer for at, buffer in enumerate(producer.inputs) if at != whole[0])
     read = (producer.inputs[whole[0]], *consumer.inputs[1:], *buffers)
     return Draw(source, read, consumer.output, _packed(words), consumer.node, producer.drawn)
+
+
+# Files of functions so short that it does not matter how often a program has them.
+_SHORT = frozenset(("math/nan", "math/hard", "math/precise", "math/rounding"))
+
+
+def _includes(source: Source) -> set[str]:
+    """The files that the expressions of an element-wise program need."""
+    texts = (dict(source.defines).get("INCLUDES", ""), *(step.includes for step in source.steps))
+    return {name for text in texts for name in text.split()}
 
 
 def _belongs_to(parameter: Parameter, inputs: Sequence[Input]) -> bool:
