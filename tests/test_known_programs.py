@@ -21,6 +21,8 @@ from tfgl.gl.cache import MODELS_LIMIT, ModelFiles, cache_info, clear_cache
 from tfgl.gl.device import open_device
 from tfgl.gl.known import KnownProgram, KnownPrograms
 from tfgl.graph.model import GraphModel
+from tfgl.io.manifest import WeightSpec
+from tfgl.io.quantization import Quantization, dequantize
 from tfgl_shaders.assembly import Input, Parameter, Source, Step
 
 SOURCE = Source(
@@ -105,6 +107,31 @@ def test_a_known_model_compiles_nothing_at_its_first_input(fresh: Callable[..., 
         assert engine.device.gl.GetError() == 0
 
 
+@pytest.mark.parametrize("how", ["float16", "uint8"])
+def test_programs_that_read_narrow_weights_are_known_too(fresh: Callable[..., Engine], how: str) -> None:
+    quantization = Quantization("uint8", 0.25, -8.0)
+    x = np.linspace(-1, 1, 2 * 144, dtype=np.float32).reshape(2, 144)
+    weight = dequantize(np.arange(144 * 132).reshape(144, 132).astype(np.uint8), quantization)
+    nodes = [placeholder("x", (-1, 144)), node("y", "MatMul", ["x", "w"])]
+    artifacts = graph_model(nodes, {"w": weight})
+    artifacts.weight_specs.append(WeightSpec("w", weight.shape, "float32", quantization))
+    for known in (False, True):
+        engine = fresh(weights_on_gpu=how)
+        with GraphModel(artifacts) as model:
+            before = len(model.stats.programs)
+            result = model.predict(x)
+            assert isinstance(result, tfgl.Tensor)
+            np.testing.assert_allclose(result.numpy(), x.astype(np.float64) @ weight, rtol=0, atol=1e-3)
+            made = {program.source for program in engine.programs.programs.values()}
+            assert len(model.stats.programs) == (before if known else len(made))
+        stored = {read.storage for source in made for read in source.inputs}
+        # A sampler need not know of halves.
+        assert stored == {"", {"uint8": "byte", "float16": "half" if engine.device.flavour == "image" else ""}[how]}
+    fresh()
+    with GraphModel(artifacts) as model:
+        assert not model.stats.programs, "weights kept otherwise need other programs"
+
+
 def test_another_graph_or_other_fusions_are_another_model(fresh: Callable[..., Engine]) -> None:
     fresh()
     with products() as model:
@@ -186,7 +213,8 @@ def test_a_list_comes_back_as_it_was(tmp_path: Path) -> None:
         {"defines": [["INCLUDES", "math/erf ../../outside"]]},
         {"layout": ""},
         {"inputs": [["a", "float", "flat"]]},
-        {"inputs": [["a", "float", "flat", "none"]]},
+        {"inputs": [["a", "float", "flat", "none", ""]]},
+        {"inputs": [["a", "float", "flat", "", "quarter"]]},
         {"parameters": [["n", "int", -1]]},
         {"parameters": [["n", "int", True]]},
         {"defines": [["A"]]},

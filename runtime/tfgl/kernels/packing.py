@@ -168,9 +168,7 @@ def _gathered(operand: Matrices, rows: int, columns: int) -> npt.NDArray[Any] | 
 def _from_host(x: Tensor, values: npt.NDArray[Any]) -> Tensor:
     """A packed form of the weight ``x``, as narrow as ``weights_on_gpu`` has it."""
     narrow = _narrow(x.base, values)
-    packed = Tensor(x.engine, values.shape, x.dtype, host=values if narrow is None else narrow)
-    packed.codes = x.base.codes
-    return packed
+    return _holding(x.base, values if narrow is None else narrow)
 
 
 def _as_it_lies(x: Tensor) -> Tensor:
@@ -179,9 +177,14 @@ def _as_it_lies(x: Tensor) -> Tensor:
     if weight.derived is not None and key in weight.derived:
         return weight.derived[key]
     values = weight.host if weight.persistent and weight.size == x.size else None
-    if values is None or _narrow(weight, values) is None:
-        return x
-    return x.engine.derive(weight, key, lambda: _from_host(x, values))
+    narrow = None if values is None else _narrow(weight, values)
+    return x if narrow is None else x.engine.derive(weight, key, lambda: _holding(weight, narrow))
+
+
+def _holding(weight: Tensor, values: npt.NDArray[Any]) -> Tensor:
+    held = Tensor(weight.engine, values.shape, weight.dtype, host=values)
+    held.codes = weight.codes
+    return held
 
 
 def _narrow(weight: Tensor, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
