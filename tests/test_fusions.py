@@ -205,6 +205,14 @@ def cases() -> Iterator[Case]:
                node("m", "Mul", ["p", "v"]), node("y", "Relu", ["m"])]  # fmt: skip
     weights = {"w": numbers(5, 7), "v": numbers(5, seed=1)}
     yield Case("scales", product, {"x": numbers(4, 7)}, weights, label="of a matrix product")
+    for add, activation in (("BiasAdd", "Relu"), ("AddV2", "LeakyRelu")):
+        layer = [
+            placeholder("x", (-1, -1, -1)), node("rows", "Reshape", ["x", "as_rows"]),
+            node("p", "MatMul", ["rows", "w"]), node("shaped", "Reshape", ["p", "back"]),
+            node("biased", add, ["shaped", "v"]), node("y", activation, ["biased"]),
+        ]  # fmt: skip
+        weights = {"w": numbers(7, 5), "v": numbers(5, seed=1), "as_rows": i32([-1, 7]), "back": i32([2, -1, 5])}
+        yield Case("reshapes", layer, {"x": numbers(2, 3, 7)}, weights, count=2, label=f"{add} and {activation}")
     yield Case("residual", [IMAGE, conv("c", "x", "p"), node("y", "AddV2", ["x", "c"])], X, KERNELS)
     pixels = {"x": np.random.default_rng(0).integers(0, 256, (1, 9, 7, 3)).astype(np.int32)}
     floats = node("f", "Cast", ["x"], SrcT="DT_INT32", DstT="DT_FLOAT")

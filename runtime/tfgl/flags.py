@@ -27,6 +27,7 @@ FUSIONS = {
     "softmax": "softmax spelt out with exp, max and sum becomes the kernel",
     "scales": "constants that a convolution or matrix product is multiplied by, or that are added, go into its weights",
     "padding": "a frame of zeros becomes the padding of the convolution after it",
+    "reshapes": "bias and activation behind a change of shape of a matrix product go before that",
     "activations": "bias and activation go into the convolution or matrix product before them",
     "arguments": "constants that a function is called with become its own",
     "chains": "element-wise draws become one",

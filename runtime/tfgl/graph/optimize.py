@@ -16,6 +16,7 @@ from ..ir.rewrites import (
     fuse_activations,
     fuse_lstm_cells,
     fuse_padding,
+    move_reshapes,
     recognize_clips,
     recognize_gelu,
     recognize_hard_swish,
@@ -45,6 +46,7 @@ REWRITES: dict[str, Rewrite] = {
     # After the formulas: it would take the 3 of x + 3 into a bias.
     "scales": fold_scales,
     "padding": fuse_padding,
+    "reshapes": move_reshapes,
     "activations": fuse_activations,
 }
 

@@ -13,6 +13,7 @@ from .fold_scales import fold_scales
 from .fuse_activations import PORTABLE_ACTIVATIONS, fuse_activations
 from .fuse_lstm_cells import fuse_lstm_cells
 from .fuse_padding import fuse_padding
+from .move_reshapes import move_reshapes
 from .recognize_activations import recognize_clips, recognize_gelu, recognize_hard_swish, recognize_swish
 from .recognize_layer_norms import recognize_layer_norms
 from .recognize_normalizations import recognize_softmax, recognize_standardized
@@ -26,6 +27,7 @@ __all__ = [
     "fuse_activations",
     "fuse_lstm_cells",
     "fuse_padding",
+    "move_reshapes",
     "recognize_clips",
     "recognize_gelu",
     "recognize_hard_swish",
