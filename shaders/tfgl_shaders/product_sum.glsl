@@ -4,11 +4,8 @@
 #include "activation"
 VALUE4 total(int line, int block) {
     VALUE4 sum = VALUE4(0);
-    for (int w = 0; w < in_width; w++) {
-        VALUE4 part = VALUE4(0);
-        for (int r = 0; r < LAYERS; r++) part += x_tile(w, line * in_blocks + block, r);
-        sum += part;
-    }
+    int part = line * parts_count * in_blocks + block;
+    for (int p = 0; p < parts_count; p++) sum += x_texel(part + p * in_blocks);
     return activated(sum + bias_texel(block * bias_step), slopes(block));
 }
 #ifndef ALIGNED

@@ -9,7 +9,7 @@ from tfgl_shaders.assembly import ParameterValue
 from ..errors import InvalidArgumentError
 from ..ir.shapes import batch_matmul_shape
 from ..registry import kernel, run_kernel
-from ..tensor import Shape, Tensor, tiling
+from ..tensor import Shape, Tensor
 from .epilogue import Epilogue, epilogue
 from .packing import Matrices, batch_parameters, in_column_blocks, matrices, packed, sum_defines
 from .tiles import fits_tiles, in_parameters
@@ -19,6 +19,10 @@ FEW_ROWS = 8
 
 # Products of fewer multiplications take one draw on the operands as they lie.
 _SMALL = 1 << 15
+# Texels of partial sums that keep the cores of a machine busy.
+_BUSY = 4096
+# So many that adding them up does not become the longer sum.
+_MOST_PARTS = 32
 # Texels of 4 terms that one partial sum takes at most: rounding errors grow with its length.
 _LONGEST_CHUNK = 64
 # A row of this many texels, 8 lines of it, before rows of a matrix go on in another band.
@@ -81,13 +85,14 @@ def product(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Tensor:
     if count * rows * terms * columns <= _SMALL:
         return _as_they_lie(a, b, shape, after)
     if rows <= FEW_ROWS:
-        wide = _parts_width(terms)
+        cut = _parts_count(rows * count, terms, columns)
 
         def fit(matrices: int) -> bool:
-            return fits_tiles(engine, (matrices * rows, engine.device.layers, wide, columns))
+            texels = matrices * rows * cut * -(-columns // 4)
+            return texels <= engine.device.info.max_texture_size << engine.device.target.width_log2
 
         def draw(a: Matrices, b: Matrices, shape: Shape) -> Tensor:
-            return _few_rows(a, b, shape, after, wide)
+            return _few_rows(a, b, shape, after, cut)
     else:
         lines = -(-rows // (engine.device.layers * _WIDEST)) * engine.device.layers
         width = -(-rows // lines)
@@ -169,27 +174,29 @@ def _alignment(columns: int) -> dict[str, object]:
     return {} if columns % 4 else {"ALIGNED": ""}
 
 
-def _parts_width(terms: int) -> int:
-    """How many columns of partial sums, 8 in each: 4 to fill a block of fragments, more for long sums."""
-    return max(4, -(-terms // (4 * 8 * _LONGEST_CHUNK)))
+def _parts_count(rows: int, terms: int, columns: int) -> int:
+    """Into how many parts a sum is cut: enough to keep every core busy, and none too long for its rounding errors."""
+    blocks = -(-terms // 4)
+    busy = -(-_BUSY // (rows * -(-columns // 4)))
+    return max(-(-blocks // _LONGEST_CHUNK), min(busy, blocks, _MOST_PARTS))
 
 
-def _few_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, width: int) -> Tensor:
+def _few_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, parts: int) -> Tensor:
     """Partial sums in one draw, their sums in another: a few rows alone would keep few fragments busy."""
     engine, dtype = a.tensor.engine, a.tensor.dtype
     left = packed(a, pad_rows=False, pad_columns=True)
     weight, step = _packed_right(b)
-    blocks = -(-a.columns // 4)
-    layers = engine.device.layers
-    parts_shape = (a.count * a.rows, layers, width, b.columns)
+    blocks, out_blocks = -(-a.columns // 4), -(-b.columns // 4)
     values: dict[str, ParameterValue] = {
         "in_rows": a.rows,
         "in_blocks": blocks,
+        "out_blocks": out_blocks,
         "filter_step": step,
-        "chunk": -(-blocks // (layers * width)),
+        "parts_count": parts,
+        "chunk_size": -(-blocks // parts),
     }
-    parts = engine.emit("product_parts", {"a": left, "filter": weight}, parts_shape, dtype, values, layout="tiles")
-    tiled = dict(tiling(parts_shape, layers).parameters("in"))
-    inputs = {"x": parts, **after.inputs}
+    sums_shape = (a.count * a.rows, parts, 4 * out_blocks)
+    sums = engine.emit("product_parts", {"a": left, "filter": weight}, sums_shape, dtype, values)
+    values = {"in_blocks": out_blocks, "in_channels": b.columns, "parts_count": parts, **after.parameters}
     defines = _alignment(b.columns) | after.defines
-    return engine.emit("product_sum", inputs, shape, dtype, tiled | after.parameters, defines, tiled=("x",))
+    return engine.emit("product_sum", {"x": sums, **after.inputs}, shape, dtype, values, defines)
