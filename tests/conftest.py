@@ -69,7 +69,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 _WAYS = {"image": Flags(), "sampler": Flags(gl_version=330), "compute": Flags(dispatch="compute")}
 # Modules that run as compute shaders, too, without being asked: between them they have each entry point and layout.
-_AS_COMPUTE = {"test_tiny.py", "test_engine.py", "test_kernels_pooling.py", "test_kernels_scans.py"}
+_AS_COMPUTE = {
+    "test_tiny.py",
+    "test_engine.py",
+    "test_draw_fusion.py",
+    "test_kernels_pooling.py",
+    "test_kernels_random.py",
+    "test_kernels_scans.py",
+    "test_weights_on_gpu.py",
+}
 _engines: dict[str, Engine] = {}
 
 

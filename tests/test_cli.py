@@ -19,6 +19,7 @@ from PIL import Image
 from digits_model import DIGITS
 from graph_models import graph_model, node, placeholder
 from tfgl.cli import main
+from tfgl.flags import flags
 from tfgl.io import save_artifacts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -380,6 +381,17 @@ def test_gl_33(two_inputs: Path) -> None:
     assert json.loads(result.stdout)["outputs"] == other["outputs"]
 
 
+def test_compute_shaders(two_inputs: Path) -> None:
+    result = tfgl("run", two_inputs, "--dispatch", "compute", "--json")
+    if flags.gl_version != 330:
+        assert result.exit_code == 0, result.output
+        other = json.loads(tfgl("run", two_inputs, "--json").stdout)
+        assert json.loads(result.stdout)["outputs"] == other["outputs"]
+    refused = tfgl("run", two_inputs, "--dispatch", "compute", "--gl", "3.3")
+    assert refused.exit_code == 1
+    assert "compute shaders were asked for" in refused.stderr
+
+
 def test_every_command_has_the_options_of_all() -> None:
     def commands(group: Any) -> Iterator[Any]:
         for command in group.commands.values():
@@ -389,7 +401,7 @@ def test_every_command_has_the_options_of_all() -> None:
     assert len(found) >= 7
     for command in found:
         names = {name for parameter in command.params for name in parameter.opts}
-        assert {"--device", "--gl", "--json", "--quiet", "--debug"} <= names, command.name
+        assert {"--device", "--gl", "--dispatch", "--json", "--quiet", "--debug"} <= names, command.name
         assert command.help, command.name
 
 

@@ -192,6 +192,7 @@ def test_doctor_finds_a_device(report: Any) -> None:
     assert chosen["works"] and chosen["error"] is None
     found = chosen["report"]
     assert found["float32_render"] == found["int32_render"] == found["layered_render"] == "ok"
+    assert found["compute_dispatch"] == "ok" or found["image_load_store"] != "ok"
     assert found["max_texture_size"] >= 1024
     assert {"image_load_store", "timer_query", "program_binary", "parallel_compile", "software"} <= set(found)
     assert "glfw" in by_device
@@ -223,6 +224,7 @@ def test_doctor_of_one_device() -> None:
 def test_doctor_in_gl_33() -> None:
     report = answer("doctor", "--device", "egl:0", "--gl", "3.3")["attempts"][0]["report"]
     assert (report["version_code"], report["flavour"]) == (330, "sampler")
+    assert report["compute_dispatch"].startswith("no: compute shaders were asked for")
 
 
 def test_doctor_fails_without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tfgl
+from digits_model import DIGITS
+from graph_models import graph_model, node, placeholder
 from tfgl import engine
 from tfgl.engine import Engine
 from tfgl.errors import NoDeviceError
-from tfgl.flags import Flags
+from tfgl.flags import Flags, flags
 from tfgl.gl import raw
 from tfgl.gl.device import open_device
 from tfgl.gl.dispatch import ComputeDispatch, FragmentDispatch
-from tfgl_shaders.assembly import OUTPUT_UNIT, Input, Source, Target, assemble
+from tfgl.kernels.elementwise import emit_elementwise
+from tfgl_shaders.assembly import OUTPUT_UNIT, Dispatch, Input, Source, Target, assemble
 
+WAYS: tuple[Dispatch, ...] = ("fragment", "compute")
 RELU = Source("elementwise", (Input("a", "float", "tiles", "same"),), "float", "tiles",
               defines=(("EXPRESSION", "max(a, 0.0)"), ("OPERANDS", "1")))  # fmt: skip
 
@@ -58,8 +64,6 @@ def test_results_that_workgroups_do_not_divide(compute: Engine) -> None:
 
 
 def engine_run(name: str, inputs: object, attrs: object) -> np.ndarray:
-    import tfgl
-
     result = tfgl.run_kernel(name, inputs, attrs)  # type: ignore[arg-type]
     return np.asarray(result)
 
@@ -83,3 +87,97 @@ def test_a_program_leaves_the_output_unit_free(gpu: Engine) -> None:
 def test_a_workgroup_that_no_device_has(workgroup: object) -> None:
     with pytest.raises(NoDeviceError, match="workgroup"):
         open_device(Flags(dispatch="compute", workgroup=workgroup))  # type: ignore[arg-type]
+
+
+# -- against fragments --------------------------------------------------------
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Dispatch], Engine]]:
+    """Opens an engine with a program cache of the test's own, and makes it the current one."""
+    if flags.gl_version == 330:
+        pytest.skip("only the paths for OpenGL 3.3 were asked for")
+    monkeypatch.setenv("TFGL_CACHE_DIR", str(tmp_path / "cache"))
+    made: list[Engine] = []
+    before = engine.use(None)
+
+    def start(dispatch: Dispatch) -> Engine:
+        chosen = Flags(dispatch=dispatch, program_cache=True)
+        try:
+            made.append(Engine(open_device(chosen), chosen))
+        except NoDeviceError as error:
+            pytest.skip(str(error))
+        engine.use(made[-1])
+        return made[-1]
+
+    yield start
+    engine.use(before)
+    for one in made:
+        one.close()
+
+
+def test_a_model_computes_the_same(opened: Callable[[Dispatch], Engine]) -> None:
+    x = np.random.default_rng(3).random((5, 8, 8, 1), np.float32)
+    results = []
+    for dispatch in WAYS:
+        made = opened(dispatch)
+        with tfgl.load_graph_model(DIGITS) as model:
+            found = [model.predict(x).numpy() for _ in range(3)]
+            assert made.device.gl.GetError() == 0
+        np.testing.assert_array_equal(found[1], found[0])
+        np.testing.assert_array_equal(found[2], found[0])
+        results.append(found[0])
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 33])
+def test_nothing_is_written_beyond_the_output(compute: Engine, width: int) -> None:
+    x = compute.tensor(np.random.default_rng(0).normal(size=(1, 9, width, 4)).astype(np.float32))
+    x.tiles()
+    with compute.tracing() as trace:
+        ones = emit_elementwise([x], "a * 0.0 + 1.0", "float32")
+        (draw,) = trace.draws
+    texture, shape = draw.output.texture, draw.output.shape
+    assert texture is not None and ones.is_tiled
+    held = np.full((shape.layers, shape.height, shape.width, 4), 7, np.float32)
+    texture.object.write(held.tobytes())
+    compute.execute(draw)
+    found = np.frombuffer(texture.object.read(), np.float32).reshape(held.shape)
+    first, (columns, rows) = draw.output.first_row, draw.output.viewport
+    held[:, first : first + rows, :columns] = 1
+    np.testing.assert_array_equal(found, held)
+
+
+def test_uploads_follow_what_was_computed_into_the_same_texture(compute: Engine) -> None:
+    for turn in range(4):
+        computed = emit_elementwise([compute.tensor(np.full(5000, turn, np.float32))], "a + 0.5", "float32")
+        np.testing.assert_array_equal(computed.numpy(), np.full(5000, turn + 0.5))
+        computed.dispose()
+        uploaded = compute.tensor(np.full(5000, -turn, np.float32))
+        np.testing.assert_array_equal(emit_elementwise([uploaded], "-a", "float32").numpy(), np.full(5000, turn))
+
+
+def test_merged_draws_leave_the_output_its_unit(compute: Engine) -> None:
+    names = [f"x{k}" for k in range(10)]
+    nodes = [placeholder(name, (-1, 6)) for name in names]
+    nodes += [node(f"s{k}", "AddV2", [names[0] if k == 1 else f"s{k - 1}", names[k]]) for k in range(1, 10)]
+    feeds = {name: np.full((3, 6), 2.0**k, np.float32) for k, name in enumerate(names)}
+    with tfgl.load_graph_model(graph_model(nodes, {})) as model:
+        for _ in range(2):
+            result = model.execute(feeds, "s9")
+            assert not isinstance(result, list)
+            np.testing.assert_array_equal(result.numpy(), np.full((3, 6), 1023.0))
+    assert 2 < max(len(source.inputs) for source in compute.programs.programs) <= OUTPUT_UNIT
+
+
+def test_programs_of_the_other_way_are_other_programs(opened: Callable[[Dispatch], Engine]) -> None:
+    x = np.random.default_rng(3).random((1, 8, 8, 1), np.float32)
+    for known in (False, True):
+        for dispatch in WAYS:
+            made = opened(dispatch)
+            with tfgl.load_graph_model(DIGITS) as model:
+                assert bool(model.stats.programs) is known, "programs known of earlier runs are built at load"
+                model.predict(x).numpy()
+            on_disk = [program.from_disk for program in made.programs.programs.values()]
+            if made.device.info.program_binary_formats:
+                assert all(on_disk) if known else not any(on_disk)

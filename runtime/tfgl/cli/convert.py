@@ -9,7 +9,7 @@ import click
 
 from .command import Settings, with_settings
 
-_DEVICE_NOTE = "--device and --gl are taken as every command takes them; converting opens no device.\n"
+_DEVICE_NOTE = "--device, --gl and --dispatch are taken as every command takes them; converting opens no device.\n"
 
 
 class ConverterCommand(click.Command):

@@ -26,6 +26,7 @@ _ABILITIES = {
     "layered_render": "render into layers",
     "image_load_store": "image load/store",
     "sampler_render": "texture samplers",
+    "compute_dispatch": "compute shaders",
     "timer_query": "timer queries",
     "program_binary": "program binaries",
 }

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..flags import Flags
+    from .device import Device
 
 TIME_LIMIT_S = 60.0
 _MOST_DEVICES = 16
@@ -265,6 +266,7 @@ def examine(device: str, gl_version: int | None = None) -> dict[str, Any]:
         )
         report["sampler_render"] = report["float32_render"]
     report["layered_render"] = _tried(lambda: _renders_tiles(engine))
+    report["compute_dispatch"] = _tried(lambda: _computes(opened, replace(flags, dispatch="compute")))
     report["timer_query"] = _tried(lambda: _times(engine)) if opened.info.timer_queries else "no: needs GL 3.3"
     binaries = opened.info.program_binary_formats > 0
     report["program_binary"] = _tried(lambda: _binary_returns(engine)) if binaries else "no: the driver has no format"
@@ -318,6 +320,20 @@ def _renders_tiles(engine: Engine) -> None:
                         layout="tiles", tiled=["a"], access={"a": "same"})  # fmt: skip
     if not np.array_equal(tiled.numpy(), -values):
         raise ValueError("the layers came back with other values than were drawn")
+
+
+def _computes(opened: Device, flags: Flags) -> None:
+    from ..engine import Engine
+    from .device import Device
+
+    engine = Engine(Device(opened.context, opened.info.backend, flags), flags)
+    try:
+        _renders(engine, "float32")
+        _renders(engine, "int32")
+        _renders_tiles(engine)
+    finally:
+        # A program in use hides the pipelines of the trials after this one.
+        opened.gl.UseProgram(0)
 
 
 def _times(engine: Engine) -> None:
