@@ -227,6 +227,28 @@ def test_doctor_in_gl_33() -> None:
     assert report["compute_dispatch"].startswith("no: compute shaders were asked for")
 
 
+def test_doctor_tunes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tfgl import tuning
+
+    def eight_by_eight_is_faster(flags: object, dispatch: str, candidates: Any) -> list[float]:
+        return [50.0 if dispatch == "compute" and c.workgroup == (8, 8) else 70.0 for c in candidates]
+
+    monkeypatch.setattr(tuning, "_measure", eight_by_eight_is_faster)
+    try:
+        report = answer("doctor", "--device", "egl:0", "--tune")
+        measured = {trial["choice"]: trial["candidate"] for trial in report["trials"] if trial["chosen"]}
+        if report["choices"]["accessor"] == "image":
+            assert measured["workgroup"] == "8x8" and report["choices"]["workgroup"] == [8, 8]
+        assert "chosen" in tfgl("doctor", "--device", "egl:0", "--tune").stdout
+        attempt = answer("doctor", "--device", "egl:0")["attempts"][0]
+        assert attempt["report"]["choices"]["layers"] == [report["choices"]["layers"], "measured"]
+        assert "measured" in tfgl("doctor", "--device", "egl:0").stdout
+        assert answer("cache", "info")["devices"] == 1
+    finally:
+        tfgl("cache", "clear")
+    assert answer("cache", "info")["devices"] == 0
+
+
 def test_doctor_fails_without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_library(question: str, options: object, *_: object, **__: object) -> Any:
         return ({"devices": 0, "error": "no EGL library"}, None) if question == "egl" else (None, "crashed (SIGSEGV)")

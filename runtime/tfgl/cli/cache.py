@@ -27,9 +27,13 @@ def info(settings: Settings) -> None:
 
     found = cache_info()
     report: dict[str, Any] = {
-        "directory": found.directory, "programs": found.programs, "bytes": found.bytes, "models": found.models,
+        "directory": found.directory,
+        "programs": found.programs,
+        "bytes": found.bytes,
+        "models": found.models,
+        "devices": found.devices,
         "enabled": flags.program_cache,
-    }  # fmt: skip
+    }
     if settings.as_json:
         print_json(report)
         return

@@ -20,6 +20,15 @@ _LIMITS = {
     "max_image_units": "image units",
     "fragment_images": "images in a fragment shader",
 }
+_CHOICES = {
+    "accessor": "how textures are read",
+    "layers": "rows of a tile",
+    "astride": "small outputs astride squares",
+    "width_log2": "width of flat textures, log2",
+    "workgroup": "workgroup of compute shaders",
+}
+# Where a choice comes from.
+_ORIGINS = {"driver": "by what the driver says", "measured": "measured", "flag": "by a flag"}
 _ABILITIES = {
     "float32_render": "float32 render and read",
     "int32_render": "int32 render and read",
@@ -33,13 +42,17 @@ _ABILITIES = {
 
 
 @click.command(short_help="Try every device; say what to install.")
+@click.option("--tune", is_flag=True, help="Measure which ways of running programs suit the device, and keep them.")
 @with_settings
-def doctor(settings: Settings) -> None:
+def doctor(settings: Settings, tune: bool) -> None:
     """Try every device and back end; say what works, what was chosen and what to install.
 
     Each is opened in a process of its own, so that a driver that crashes or
     hangs is a line of the report. Exits with 1 when no device works.
     """
+    if tune:
+        _tune(settings)
+        return
     from ..gl.probe import probe
 
     found = probe(settings.device, settings.flags().gl_version)
@@ -49,6 +62,25 @@ def doctor(settings: Settings) -> None:
         _print(found)
     if found.chosen is None:
         raise click.exceptions.Exit(1)
+
+
+def _tune(settings: Settings) -> None:
+    from dataclasses import asdict
+
+    from ..tuning import tune_device
+
+    flags = settings.flags()
+    choices, trials = tune_device(flags)
+    if settings.as_json:
+        print_json({"choices": asdict(choices), "trials": [asdict(trial) for trial in trials]})
+        return
+    rows = [
+        (_CHOICES[trial.choice], trial.candidate, f"{trial.elapsed_us:.0f}", "chosen" if trial.chosen else "")
+        for trial in trials
+    ]
+    print_table(make_table("what suits the device", ["choice", "candidate", "µs", ""], rows, right=["µs"]))
+    if not flags.program_cache:
+        settings.note("the cache is turned off, so that nothing reads these choices")
 
 
 def _print(found: Probe) -> None:
@@ -92,7 +124,13 @@ def _details(attempt: Attempt) -> list[tuple[str, str]]:
     ]
     rows += [(label, str(report[key])) for key, label in _LIMITS.items()]
     rows += [(label, str(report[key])) for key, label in _ABILITIES.items()]
+    rows += [(label, _choice(*report["choices"][key])) for key, label in _CHOICES.items()]
     rows.append(("parallel compile", "yes" if report["parallel_compile"] else "no"))
     times = ", ".join(f"{cost:.1f}" for cost in report["compile_ms"])
     rows.append(("compile times of these trials", f"{times} ms"))
     return rows
+
+
+def _choice(value: object, origin: str) -> str:
+    shown = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return f"{'yes' if value is True else 'no' if value is False else shown}, {_ORIGINS[origin]}"

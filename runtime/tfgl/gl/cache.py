@@ -44,6 +44,8 @@ class CacheInfo:
     bytes: int
     models: int = 0
     """How many models' programs are known."""
+    devices: int = 0
+    """For how many devices choices were measured."""
 
 
 def _sha256(data: bytes) -> hashlib._Hash:
@@ -94,8 +96,10 @@ class ModelFiles:
     At most `MODELS_LIMIT` are kept, the oldest go first. For the rest it is as `ProgramFiles`.
     """
 
+    _folder = "models"
+
     def __init__(self, driver: str, directory: Path | None = None) -> None:
-        self._directory = (directory or cache_directory()) / "models"
+        self._directory = (directory or cache_directory()) / self._folder
         self._driver = driver.encode()
 
     def _path(self, model: str) -> Path:
@@ -123,6 +127,12 @@ class ModelFiles:
                 path.unlink(missing_ok=True)
 
 
+class DeviceFiles(ModelFiles):
+    """What was measured of devices, kept as what is remembered of models."""
+
+    _folder = "devices"
+
+
 def _write(path: Path, data: bytes) -> None:
     import tempfile  # only who stores needs it
 
@@ -143,22 +153,24 @@ def cache_info(directory: Path | None = None) -> CacheInfo:
     folder = directory or cache_directory()
     sizes: list[int] = []
     lists: list[int] = []
-    for pattern, found in (("programs/*/*.bin", sizes), ("models/*.json", lists)):
+    tuned: list[int] = []
+    for pattern, found in (("programs/*/*.bin", sizes), ("models/*.json", lists), ("devices/*.json", tuned)):
         for path in folder.glob(pattern):
             with contextlib.suppress(OSError):
                 found.append(path.stat().st_size)
-    return CacheInfo(str(folder), len(sizes), sum(sizes) + sum(lists), len(lists))
+    return CacheInfo(str(folder), len(sizes), sum(sizes) + sum(lists) + sum(tuned), len(lists), len(tuned))
 
 
 def clear_cache(directory: Path | None = None) -> CacheInfo:
-    """Delete every program and list kept on disk (and only those); returns what was there."""
+    """Delete every program, list and measurement kept on disk (and only those); returns what was there."""
     before = cache_info(directory)
     folder = directory or cache_directory()
-    for pattern in ("programs/*/*.bin", "programs/*/*.part", "models/*.json", "models/*.part"):
+    for pattern in ("programs/*/*.bin", "programs/*/*.part", "models/*.json", "models/*.part",
+                    "devices/*.json", "devices/*.part"):  # fmt: skip
         for path in folder.glob(pattern):
             with contextlib.suppress(OSError):
                 path.unlink()
-    for path in [*folder.glob("programs/*"), folder / "programs", folder / "models"]:
+    for path in [*folder.glob("programs/*"), folder / "programs", folder / "models", folder / "devices"]:
         with contextlib.suppress(OSError):
             path.rmdir()
     return before

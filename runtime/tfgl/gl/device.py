@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import heapreplace
-from typing import Any, Literal
+from typing import Any
 
 import moderngl
 
@@ -17,12 +17,10 @@ from tfgl_shaders.assembly import Flavour, Storage, Target
 from ..errors import ContextLostError, NoDeviceError, TensorTooLargeError, WrongThreadError
 from ..flags import Flags
 from . import raw
+from .choices import LARGEST_WORKGROUP, Choices, decide, images_work, is_workgroup
 from .dispatch import IMAGE_LIMIT, SAMPLER_LIMIT, ComputeDispatch, Dispatch, FragmentDispatch
 from .textures import Kind, TextureShape, size_class
 
-FLAT_WIDTH_LOG2 = 10
-_WORKGROUP = (8, 1)
-_LARGEST_GROUP = 1024  # what OpenGL 4.3 promises
 _EGL_DEVICES_TRIED = 8
 # llvmpipe gives its threads squares of 64 x 64 texels, and draws 4 x 4 of them at once.
 _SQUARE, _GRAIN = 64, 4
@@ -64,26 +62,29 @@ class DeviceInfo:
 
 
 class Device:
-    """One context of one thread; the flavour and the layouts that fit it.
+    """One context of one thread; the flavour and the layouts that fit it, or that ``choices`` ask for.
 
     Raises WrongThreadError when used from another thread and ContextLostError
     after ``close``.
     """
 
-    def __init__(self, context: moderngl.Context, backend: str, flags: Flags) -> None:
+    def __init__(self, context: moderngl.Context, backend: str, flags: Flags, choices: Choices | None = None) -> None:
         self.context = context
         self.gl = raw.RawGL(context.mglo._context.load)
         self._thread = threading.get_ident()
         self._closed = False
         self.info = _describe(context, self.gl, backend, flags.gl_version)
-        self.flavour: Flavour = _flavour(self.info, flags)
-        layers = min(8, self.info.max_draw_buffers)
-        self.layers = 1 << (layers.bit_length() - 1)
-        workgroup = flags.workgroup or _WORKGROUP
-        self.target = Target(self.flavour, self.layers, FLAT_WIDTH_LOG2, flags.dispatch, workgroup)
+        _check(self.info, flags)
+        self.choices, self.origins = decide(self.info, flags)
+        if choices is not None:
+            self.choices = choices
+        self.flavour: Flavour = self.choices.accessor
+        self.layers = self.choices.layers
+        workgroup = self.choices.workgroup
+        self.target = Target(self.flavour, self.layers, self.choices.width_log2, flags.dispatch, workgroup)
         self.dispatch: Dispatch = _dispatch(self.gl, self.info, self.target)
         # Threads take whole workgroups of a compute shader, of which small outputs have enough, too.
-        shares_squares = self.info.software and flags.dispatch == "fragment"
+        shares_squares = self.choices.astride and flags.dispatch == "fragment"
         self._threads = _threads_of_driver() if shares_squares else 1
 
     def check(self) -> None:
@@ -111,7 +112,7 @@ class Device:
         takes less than one row; TensorTooLargeError over the driver's limit.
         """
         texels = max(1, -(-elements // 4))
-        width = min(1 << FLAT_WIDTH_LOG2, max(16, 1 << (texels - 1).bit_length()))
+        width = min(1 << self.choices.width_log2, max(16, 1 << (texels - 1).bit_length()))
         rows = -(-texels // width)
         height = size_class(rows)
         if height > self.info.max_texture_size:
@@ -195,8 +196,10 @@ def forget_current_context() -> None:
     _current.device = None
 
 
-def open_device(flags: Flags) -> Device:
+def open_device(flags: Flags, choices: Choices | None = None) -> Device:
     """The device that ``flags`` ask for: EGL first, then GLFW with a hidden window.
+
+    ``choices`` come before what flags, measurements and facts of the driver say.
 
     Raises NoDeviceError that lists what was tried and what to install.
     """
@@ -213,7 +216,7 @@ def open_device(flags: Flags) -> Device:
                 attempts.append(f"{backend if index is None else f'{backend}:{index}'}: {reason}")
             continue
         try:
-            device = Device(context, backend, flags)
+            device = Device(context, backend, flags, choices)
         except NoDeviceError:
             context.release()
             raise
@@ -288,15 +291,18 @@ def _describe(context: moderngl.Context, gl: raw.RawGL, backend: str, version_li
     )
 
 
-def _flavour(info: DeviceInfo, flags: Flags) -> Flavour:
-    images_work = info.version_code >= 430 and info.fragment_images >= 8
-    wanted: Literal["auto", "image", "sampler"] = flags.accessor
-    if wanted == "image" and not images_work:
+def _check(info: DeviceInfo, flags: Flags) -> None:
+    """Raise NoDeviceError where ``flags`` ask for what the context cannot do."""
+    if flags.accessor == "image" and not images_work(info):
         raise NoDeviceError(
             f"the image accessor was asked for, but this context has GL {info.version_code} with "
             f"{info.fragment_images} image units in fragment shaders (430 and 8 are needed); use accessor='auto'"
         )
-    return "image" if images_work and wanted != "sampler" else "sampler"
+    if flags.workgroup is not None and not is_workgroup(flags.workgroup):
+        raise NoDeviceError(
+            "a workgroup is (columns, rows), two positive numbers whose product is at most "
+            f"{LARGEST_WORKGROUP}; got {flags.workgroup!r}"
+        )
 
 
 def _dispatch(gl: raw.RawGL, info: DeviceInfo, target: Target) -> Dispatch:
@@ -307,11 +313,5 @@ def _dispatch(gl: raw.RawGL, info: DeviceInfo, target: Target) -> Dispatch:
             f"compute shaders were asked for, but they need OpenGL 4.3 and textures read as images, and this context "
             f"({info.renderer}) is used as GL {info.version_code} with the {target.flavour} accessor; "
             "use dispatch='fragment'"
-        )
-    group = target.workgroup
-    if not (isinstance(group, tuple) and len(group) == 2 and min(group) > 0 and group[0] * group[1] <= _LARGEST_GROUP):
-        raise NoDeviceError(
-            f"a workgroup is (columns, rows), two positive numbers whose product is at most {_LARGEST_GROUP}; "
-            f"got {group!r}"
         )
     return ComputeDispatch(gl, target.workgroup)

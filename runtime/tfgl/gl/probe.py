@@ -243,6 +243,8 @@ def choose(device: str = "auto", gl_version: int | None = None) -> dict[str, Any
 def examine(device: str, gl_version: int | None = None) -> dict[str, Any]:
     """Open ``device`` (``egl:0``, ``glfw``) and try what tfgl uses of it; raises when it does not open."""
     from ..engine import Engine
+    from ..flags import Flags
+    from .choices import decide
     from .device import Device, create_context
 
     flags = _flags(device, gl_version)
@@ -251,6 +253,8 @@ def examine(device: str, gl_version: int | None = None) -> dict[str, Any]:
     opened = Device(create_context(backend, flags.device_index), backend, flags)
     engine = Engine(opened, flags)
     report: dict[str, Any] = {**asdict(opened.info), "flavour": opened.flavour}
+    choices, origins = decide(opened.info, replace(flags, program_cache=Flags().program_cache))
+    report["choices"] = {name: [value, origins[name]] for name, value in asdict(choices).items()}
     report["float32_render"] = _tried(lambda: _renders(engine, "float32"))
     report["int32_render"] = _tried(lambda: _renders(engine, "int32"))
     if opened.flavour == "image":
