@@ -395,12 +395,16 @@ def _here(declared: Input, output: Layout) -> list[str]:
             "channels": f"{name}_texel(t - (t / {name}_texels) * {name}_texels)",
         }[declared.access]
         return [f"{value4} {name}_here(int t) {{ return {body}; }}"]
-    lanes = ", ".join(f"{name}_at({name}_offset(t * 4 + {k}))" for k in range(4))
+    # One lane after another, in a loop whose end no compiler knows: unrolled, four loops of integer
+    # divisions take three times as long to compile. Shifting the lanes along writes each in its turn.
     return [
         f"int {name}_offset(int i) {{ int offset = 0;",
         "for (int d = out_rank - 1; d >= 0; d--) { int q = i / out_dims(d);"
         f" offset += (i - q * out_dims(d)) * {name}_strides(d); i = q; }} return offset; }}",
-        f"{value4} {name}_here(int t) {{ return {value4}({lanes}); }}",
+        f"{value4} {name}_here(int t) {{ {value4} v = {value4}(0); int end = 4 * t + (out_size > 0 ? 4 : 0);",
+        "int run = out_dims(out_rank - 1); int left = 0; int at = 0; for (int i = 4 * t; i < end; i++) {",
+        f"if (left == 0) {{ at = {name}_offset(i); left = run - (i - (i / run) * run); }}",
+        f"v = {value4}(v.yzw, {name}_at(at)); at += {name}_strides(out_rank - 1); left--; }} return v; }}",
     ]
 
 
