@@ -2,12 +2,13 @@
 // m mod width; its elements are the channels. ALIGNED: elements lie in texels.
 #include "tile"
 #include "place"
+#include "lines"
 #include "matrices"
 void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     Place place = place_of(at);
     int from = matrix_start(place.n) + 4 * place.block * column_step;
     int left = in_columns - 4 * place.block;
-    for (int r = 0; r < LAYERS; r++) {
+    EACH_LINE(r) {
         int m = (place.band * LAYERS + r) * out_width + at.x;
         int i = from + m * row_step;
         VALUE4 v = VALUE4(0);
@@ -21,6 +22,6 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
             if (left > 3) v.w = x_at(i + 3 * column_step);
 #endif
         }
-        rows[r] = v;
+        NEXT_LINE(v)
     }
 }

@@ -1,6 +1,7 @@
 // Tiled x inside a frame: a constant (pad_mode 0), or height and width mirrored with (2) or without (1) the border.
 #include "tile"
 #include "place"
+#include "lines"
 int inside(int at, int extent) {
     if (pad_mode != 0) {
         int shift = pad_mode - 1;
@@ -16,11 +17,12 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
     int w = inside(at.x - pad_left, in_width);
     bool within = n >= 0 && n < in_batch && block >= 0 && block < in_blocks && w >= 0 && w < in_width;
     int row = n * in_bands * in_blocks + block;
-    for (int r = 0; r < LAYERS; r++) {
+    EACH_LINE(r) {
         int h = inside(place.band * LAYERS + r - pad_top, in_height);
-        rows[r] = VALUE4(pad_value);
+        VALUE4 v = VALUE4(pad_value);
         if (within && h >= 0 && h < in_height) {
-            rows[r] = x_tile(w, row + (h >> LAYERS_LOG2) * in_blocks, h & (LAYERS - 1));
+            v = x_tile(w, row + (h >> LAYERS_LOG2) * in_blocks, h & (LAYERS - 1));
         }
+        NEXT_LINE(v)
     }
 }

@@ -1,6 +1,7 @@
 // Tiled images to tiled images of another height and width.
 #include "tile"
 #include "place"
+#include "lines"
 #include "resize_source"
 VALUE4 pixel(int x, int y, int row) {
     return VALUE4(images_tile(x, row + (y >> LAYERS_LOG2) * in_blocks, y & (LAYERS - 1)));
@@ -15,7 +16,7 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
 #else
     int x = nearest_source(at.x, scale_width, in_width);
 #endif
-    for (int r = 0; r < LAYERS; r++) {
+    EACH_LINE(r) {
         int h = place.band * LAYERS + r;
 #ifdef BILINEAR
         int top, bottom;
@@ -25,9 +26,9 @@ void tile(ivec2 at, out VALUE4 rows[LAYERS]) {
         VALUE4 bottom_left = pixel(left, bottom, row);
         VALUE4 upper = top_left + (pixel(right, top, row) - top_left) * across;
         VALUE4 lower = bottom_left + (pixel(right, bottom, row) - bottom_left) * across;
-        rows[r] = upper + (lower - upper) * down;
+        NEXT_LINE(upper + (lower - upper) * down)
 #else
-        rows[r] = pixel(x, nearest_source(h, scale_height, in_height), row);
+        NEXT_LINE(pixel(x, nearest_source(h, scale_height, in_height), row))
 #endif
     }
 }
