@@ -13,6 +13,10 @@ from tfgl_shaders.assembly import Access, Input, Parameter, Source, Step
 from .recording import Buffer, Draw
 
 _WORD = 4
+# A program grows with each step, with those that compute a function above all: the draws of a long loop, merged without
+# end, would never be compiled.
+_MOST_STEPS = 12
+_MOST_FUNCTIONS = 3
 _SUM = "(a + b)"
 _CAST = "(vec4(a))"
 
@@ -107,6 +111,8 @@ def _merge_once(
 def _merged(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> tuple[str, Draw] | None:
     """The fusion that fits the two and one draw that does both, in the consumer's place; None where none fits."""
     first, second = producer.source, consumer.source
+    if len(first.steps) + len(second.steps) >= _MOST_STEPS or _functions(first) + _functions(second) > _MOST_FUNCTIONS:
+        return None
     elementwise = first.body == "elementwise"
     if elementwise and first.kind != first.inputs[0].kind and second.body in ("elementwise", "to_tiles"):
         inlined = _cast_inside(producer, consumer, position)
@@ -125,6 +131,12 @@ def _merged(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> t
     others = [declared.access for at, declared in enumerate(second.inputs) if at != position]
     is_sum = dict(second.defines)["EXPRESSION"] == _SUM and others == ["same"]
     return "residual" if is_sum else "tails", merged
+
+
+def _functions(source: Source) -> int:
+    """How many of its expressions compute a function of their own."""
+    texts = [dict(source.defines).get("INCLUDES", ""), *(step.includes for step in source.steps)]
+    return sum("math/" in text for text in texts)
 
 
 def _tail(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> Draw | None:
