@@ -155,3 +155,16 @@ def test_every_entry_point_applies_the_tail() -> None:
         path.stem for path in Path(tfgl_shaders.__file__).parent.glob("*.glsl") if "void run(" in path.read_text()
     ]
     assert sorted(entries) == ["element", "texel", "tile"]
+
+
+def test_a_long_chain_is_cut_into_programs_that_compile(gpu: Engine) -> None:
+    def chain(_: Engine, inputs: list[Tensor]) -> list[Tensor]:
+        x = inputs[0]
+        for _ in range(100):
+            x = emit_elementwise([x], "a * 0.5 + 1.0", "float32")
+        return [x]
+
+    (result,), trace = _traced(gpu, chain, (3, 8), True)
+    np.testing.assert_allclose(result, np.full((3, 8), 2.0), rtol=1e-6)
+    assert 100 // 16 <= len(trace.draws) <= 20
+    assert max(len(draw.source.steps) for draw in trace.draws) <= 12
