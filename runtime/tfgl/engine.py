@@ -25,7 +25,7 @@ from .gl import raw
 from .gl.device import Device, open_device
 from .gl.fusion import fuse_draws
 from .gl.programs import Program, ProgramCache
-from .gl.recording import Arena, Buffer, Draw
+from .gl.recording import Arena, Buffer, Draw, Lifetimes
 from .gl.textures import Kind, Texture, TexturePool
 from .tensor import ByteCodes, Shape, Tensor, Tiling, host_array, tiling
 
@@ -505,10 +505,7 @@ class Engine:
         if trace is None:
             return
         pending = self._merged(trace)
-        last_use: dict[int, int] = {}
-        for at, draw in enumerate(pending):
-            for buffer in (*draw.inputs, draw.output):
-                last_use[id(buffer)] = at
+        last_use = Lifetimes.of(pending).last
         made = {id(draw.output) for draw in trace.draws}
         for at, draw in enumerate(pending):
             self.execute(draw)

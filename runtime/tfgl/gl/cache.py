@@ -133,6 +133,10 @@ class DeviceFiles(ModelFiles):
     _folder = "devices"
 
 
+# What is kept, each in a folder of its name.
+_KEPT = {"programs": "programs/*/*.bin", "models": "models/*.json", "devices": "devices/*.json"}
+
+
 def _write(path: Path, data: bytes) -> None:
     import tempfile  # only who stores needs it
 
@@ -151,26 +155,24 @@ def _write(path: Path, data: bytes) -> None:
 def cache_info(directory: Path | None = None) -> CacheInfo:
     """Count and size of what is kept on disk, over all drivers."""
     folder = directory or cache_directory()
-    sizes: list[int] = []
-    lists: list[int] = []
-    tuned: list[int] = []
-    for pattern, found in (("programs/*/*.bin", sizes), ("models/*.json", lists), ("devices/*.json", tuned)):
-        for path in folder.glob(pattern):
+    sizes: dict[str, list[int]] = {kept: [] for kept in _KEPT}
+    for kept, found in sizes.items():
+        for path in folder.glob(_KEPT[kept]):
             with contextlib.suppress(OSError):
                 found.append(path.stat().st_size)
-    return CacheInfo(str(folder), len(sizes), sum(sizes) + sum(lists) + sum(tuned), len(lists), len(tuned))
+    counts = {kept: len(found) for kept, found in sizes.items()}
+    return CacheInfo(str(folder), bytes=sum(map(sum, sizes.values())), **counts)
 
 
 def clear_cache(directory: Path | None = None) -> CacheInfo:
     """Delete every program, list and measurement kept on disk (and only those); returns what was there."""
     before = cache_info(directory)
     folder = directory or cache_directory()
-    for pattern in ("programs/*/*.bin", "programs/*/*.part", "models/*.json", "models/*.part",
-                    "devices/*.json", "devices/*.part"):  # fmt: skip
-        for path in folder.glob(pattern):
+    for pattern in _KEPT.values():
+        for path in [*folder.glob(pattern), *folder.glob(str(Path(pattern).with_suffix(".part")))]:
             with contextlib.suppress(OSError):
                 path.unlink()
-    for path in [*folder.glob("programs/*"), folder / "programs", folder / "models", folder / "devices"]:
+    for path in [*folder.glob("programs/*"), *(folder / kept for kept in _KEPT)]:
         with contextlib.suppress(OSError):
             path.rmdir()
     return before

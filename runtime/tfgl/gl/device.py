@@ -167,8 +167,9 @@ def _fairest_first_row(width: int, rows: int, threads: int) -> int:
     if (width // _SQUARE + 1) * rows > _MANY_SQUARES * threads * _SQUARE:
         return 0
 
+    columns = [min(_SQUARE, width - x) for x in range(0, width, _SQUARE)]
+
     def finish(first_row: int) -> int:
-        columns = [min(_SQUARE, width - x) for x in range(0, width, _SQUARE)]
         ends = [0] * threads
         for y in range(0, first_row + rows, _SQUARE):
             held = min(y + _SQUARE, first_row + rows) - max(y, first_row)

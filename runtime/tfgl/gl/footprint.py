@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .recording import Buffer, Draw
+from .recording import Buffer, Draw, Lifetimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,9 @@ def footprint_of(draws: Sequence[Draw], inputs: Iterable[Buffer], outputs: Itera
     Footprint(weights=0, live=0)
     """
     fed = {id(buffer): buffer for buffer in inputs}
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    buffers: dict[int, Buffer] = {}
-    for at, draw in enumerate(draws):
-        first.setdefault(id(draw.output), at)
-        for buffer in (*draw.inputs, draw.output):
-            buffers[id(buffer)] = buffer
-            last[id(buffer)] = at
-    last |= {id(buffer): len(draws) - 1 for buffer in outputs}
+    lives = Lifetimes.of(draws)
+    buffers, first = lives.buffers, lives.first
+    last = lives.last | {id(buffer): len(draws) - 1 for buffer in outputs}
     weights = sum(buffer.bytes for key, buffer in buffers.items() if key not in first and key not in fed)
     change = [0] * (len(draws) + 1)
     for key, start in first.items():

@@ -135,8 +135,7 @@ def _merged(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> t
 
 def _functions(source: Source) -> int:
     """How many of its expressions compute a function of their own."""
-    texts = [dict(source.defines).get("INCLUDES", ""), *(step.includes for step in source.steps)]
-    return sum("math/" in text for text in texts)
+    return sum("math/" in text for text in _include_texts(source))
 
 
 def _tail(producer: Draw, consumer: Draw, position: int, max_inputs: int) -> Draw | None:
@@ -284,8 +283,11 @@ _SHORT = frozenset(("math/nan", "math/hard", "math/precise", "math/rounding"))
 
 def _includes(source: Source) -> set[str]:
     """The files that the expressions of an element-wise program need."""
-    texts = (dict(source.defines).get("INCLUDES", ""), *(step.includes for step in source.steps))
-    return {name for text in texts for name in text.split()}
+    return {name for text in _include_texts(source) for name in text.split()}
+
+
+def _include_texts(source: Source) -> list[str]:
+    return [dict(source.defines).get("INCLUDES", ""), *(step.includes for step in source.steps)]
 
 
 def _belongs_to(parameter: Parameter, inputs: Sequence[Input]) -> bool:

@@ -171,11 +171,16 @@ class RawGL:
         self.GetError()
         return value.value
 
+    def _generated(self, entry_point: str) -> int:
+        """One new name from a ``glGen...``."""
+        name = c_uint(0)
+        getattr(self, entry_point)(1, byref(name))
+        return name.value
+
     def layered_framebuffer(self, texture: int, layers: int, array: bool) -> int:
         """A framebuffer whose colour attachment k is layer k of ``texture``."""
-        name = c_uint(0)
-        self.GenFramebuffers(1, byref(name))
-        self.BindFramebuffer(FRAMEBUFFER, name.value)
+        name = self._generated("GenFramebuffers")
+        self.BindFramebuffer(FRAMEBUFFER, name)
         if array:
             for layer in range(layers):
                 self.FramebufferTextureLayer(FRAMEBUFFER, COLOR_ATTACHMENT0 + layer, texture, 0, layer)
@@ -183,7 +188,7 @@ class RawGL:
             self.FramebufferTexture2D(FRAMEBUFFER, COLOR_ATTACHMENT0, TEXTURE_2D, texture, 0)
         attachments = (c_uint * layers)(*(COLOR_ATTACHMENT0 + layer for layer in range(layers)))
         self.DrawBuffers(layers, attachments)
-        return name.value
+        return name
 
     def delete_framebuffer(self, name: int) -> None:
         """Delete one framebuffer."""
@@ -191,9 +196,7 @@ class RawGL:
 
     def vertex_array(self) -> int:
         """An empty vertex array object: the vertex shader needs no attribute."""
-        name = c_uint(0)
-        self.GenVertexArrays(1, byref(name))
-        return name.value
+        return self._generated("GenVertexArrays")
 
     def delete_vertex_array(self, name: int) -> None:
         """Delete one vertex array object."""
@@ -201,9 +204,7 @@ class RawGL:
 
     def buffer(self) -> int:
         """A new buffer object, empty."""
-        name = c_uint(0)
-        self.GenBuffers(1, byref(name))
-        return name.value
+        return self._generated("GenBuffers")
 
     def delete_buffer(self, name: int) -> None:
         """Delete one buffer object."""
@@ -211,9 +212,7 @@ class RawGL:
 
     def query(self) -> int:
         """A new query object."""
-        name = c_uint(0)
-        self.GenQueries(1, byref(name))
-        return name.value
+        return self._generated("GenQueries")
 
     def delete_query(self, name: int) -> None:
         """Delete one query object."""
@@ -254,11 +253,10 @@ class RawGL:
 
     def pipeline(self, vertex: int, fragment: int) -> int:
         """A program pipeline of two separable programs."""
-        name = c_uint(0)
-        self.GenProgramPipelines(1, byref(name))
-        self.UseProgramStages(name.value, VERTEX_SHADER_BIT, vertex)
-        self.UseProgramStages(name.value, FRAGMENT_SHADER_BIT, fragment)
-        return name.value
+        name = self._generated("GenProgramPipelines")
+        self.UseProgramStages(name, VERTEX_SHADER_BIT, vertex)
+        self.UseProgramStages(name, FRAGMENT_SHADER_BIT, fragment)
+        return name
 
     def linked(self, program: int) -> bool:
         """Link status; waits for the driver's compiler."""

@@ -63,6 +63,26 @@ class Draw:
     drawn: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Of the buffers of some draws, by their identity: the first draw that writes each, the last that uses it."""
+
+    buffers: dict[int, Buffer]
+    first: dict[int, int]
+    last: dict[int, int]
+
+    @classmethod
+    def of(cls, draws: Sequence[Draw]) -> Lifetimes:
+        """Those of ``draws``; what no draw writes has no first one."""
+        found = cls({}, {}, {})
+        for at, draw in enumerate(draws):
+            found.first.setdefault(id(draw.output), at)
+            for buffer in (*draw.inputs, draw.output):
+                found.buffers[id(buffer)] = buffer
+                found.last[id(buffer)] = at
+        return found
+
+
 class Arena:
     """Textures for the intermediates of all recordings of one device; they never run at the same time."""
 
@@ -157,17 +177,10 @@ class Recording:
 
     def _textures(self, draws: Sequence[Draw]) -> dict[int, Texture]:
         """A texture for each buffer, by its identity, that the draws write."""
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-        buffers: dict[int, Buffer] = {}
-        for at, draw in enumerate(draws):
-            first.setdefault(id(draw.output), at)
-            if id(draw.output) not in self._slots:
-                buffers[id(draw.output)] = draw.output
-            for buffer in (*draw.inputs, draw.output):
-                last[id(buffer)] = at
-        spans = [Span(buffer.shape, first[key], last[key]) for key, buffer in buffers.items()]
-        textures = dict(zip(buffers, self._engine.arena.join(spans), strict=True))
+        lives = Lifetimes.of(draws)
+        own = [key for key in lives.first if key not in self._slots]
+        spans = [Span(lives.buffers[key].shape, lives.first[key], lives.last[key]) for key in own]
+        textures = dict(zip(own, self._engine.arena.join(spans), strict=True))
         for buffer in self.outputs:
             if buffer.texture is None:
                 buffer.texture = self._engine.pool.take(buffer.shape)

@@ -110,11 +110,10 @@ class Texture:
 
     def bind_calls(self, unit: int, image: bool) -> list[tuple[Callable[..., object], tuple[int, ...]]]:
         """GL calls that make this texture readable at ``unit``."""
-        gl = self._device.gl
-        layered = self.shape.layers > 0
         if image:
             return [self.image_call(unit, raw.READ_ONLY)]
-        target = raw.TEXTURE_2D_ARRAY if layered else raw.TEXTURE_2D
+        gl = self._device.gl
+        target = raw.TEXTURE_2D_ARRAY if self.shape.layers else raw.TEXTURE_2D
         return [(gl.ActiveTexture, (raw.TEXTURE0 + unit,)), (gl.BindTexture, (target, self.glo))]
 
     def image_call(self, unit: int, access: int) -> tuple[Callable[..., object], tuple[int, ...]]:
