@@ -11,6 +11,7 @@ import numpy as np
 from ..graph import Edge, Graph, Node, unused_name
 from ..lazy_array import scaled
 from .readers import reader_counts, sole_source
+from .repetition import repeated
 
 Array = np.ndarray[Any, Any]
 _PRODUCERS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
@@ -23,12 +24,7 @@ def fold_scales(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph, i
     A factor or summand is one number, or one for each output channel along the last axis. What is multiplied gets
     weights and bias computed in float64; a summand becomes a BiasAdd, or part of the one before it.
     """
-    count = 0
-    while True:
-        graph, changed = _once(graph, protected)
-        if not changed:
-            return graph, count
-        count += changed
+    return repeated(graph, lambda current: _once(current, protected))
 
 
 def _once(graph: Graph, protected: Collection[str]) -> tuple[Graph, int]:

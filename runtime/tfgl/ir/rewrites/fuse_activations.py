@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graph import AttrValue, Edge, Graph, Node
 from .readers import reader_counts, sole_source
+from .repetition import repeated
 
 Array = np.ndarray[Any, Any]
 _FUSED = {
@@ -36,12 +37,7 @@ def fuse_activations(
     The fused node takes the name of the last node it replaces. A producer that has another reader, or whose
     layout is NCHW, stays as it is; with ``need_bias`` so does an activation without a bias before it.
     """
-    count = 0
-    while True:
-        graph, changed = _once(graph, protected, need_bias, activations)
-        if not changed:
-            return graph, count
-        count += changed
+    return repeated(graph, lambda current: _once(current, protected, need_bias, activations))
 
 
 def _once(

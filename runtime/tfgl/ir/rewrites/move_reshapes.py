@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from ..graph import Edge, Graph, Node
 from .readers import reader_counts, sole_source
+from .repetition import repeated
 
 _PRODUCTS = ("MatMul", "_FusedMatMul")
 # Those that cost a product nothing; long functions are computed on flat tensors.
@@ -18,12 +19,7 @@ def move_reshapes(graph: Graph, protected: Collection[str] = ()) -> tuple[Graph,
     A layer on rows of more than two axes is a product of two, a Reshape, then bias
     and activation. The Reshape takes the name of what went before it, and the other way round.
     """
-    count = 0
-    while True:
-        graph, changed = _once(graph, protected)
-        if not changed:
-            return graph, count
-        count += changed
+    return repeated(graph, lambda current: _once(current, protected))
 
 
 def _once(graph: Graph, protected: Collection[str]) -> tuple[Graph, int]:
