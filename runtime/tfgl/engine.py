@@ -15,7 +15,17 @@ import moderngl
 import numpy as np
 import numpy.typing as npt
 
-from tfgl_shaders.assembly import Access, Input, Layout, ParameterValue, Source, Storage, pack_parameters, parameters_of
+from tfgl_shaders.assembly import (
+    Access,
+    Input,
+    Layout,
+    ParameterValue,
+    Source,
+    Storage,
+    alignment,
+    pack_parameters,
+    parameters_of,
+)
 
 from .dtypes import DType, dtype_of
 from .errors import InvalidArgumentError, TensorTooLargeError
@@ -173,8 +183,8 @@ class Engine:
                 values: dict[str, ParameterValue] = {"out_size": tensor.size, **shape.parameters("in")}
                 tiles = source_tensor.tiles()
                 assert tiles is not None
-                declared = (Input("x", tensor.kind, "tiles"),)
-                self._submit("to_flat", declared, (tiles,), flat, tensor.kind, "flat", values, _alignment(shape))
+                declared, texels = (Input("x", tensor.kind, "tiles"),), alignment(shape.channels)
+                self._submit("to_flat", declared, (tiles,), flat, tensor.kind, "flat", values, texels)
             return flat
         host = tensor.host
         assert host is not None, "a tensor without buffers holds its values on the host"
@@ -205,7 +215,7 @@ class Engine:
             values: dict[str, ParameterValue] = dict(shape.parameters("out"))
             declared = (Input("x", tensor.kind),)
             flat = tensor.flat()
-            self._submit("to_tiles", declared, (flat,), buffer, tensor.kind, "tiles", values, _alignment(shape))
+            self._submit("to_tiles", declared, (flat,), buffer, tensor.kind, "tiles", values, alignment(shape.channels))
         return buffer
 
     def tiles_buffer(self, shape: Tiling, kind: Kind) -> Buffer | None:
@@ -549,11 +559,6 @@ class Engine:
     def close(self) -> None:
         """Close the device; every tensor on it is lost."""
         self.device.close()
-
-
-def _alignment(shape: Tiling) -> Mapping[str, str]:
-    """A define that halves the code: most compilers for processors run both sides of a condition."""
-    return {} if shape.channels % 4 else {"ALIGNED": ""}
 
 
 class _Engines(threading.local):

@@ -155,6 +155,20 @@ def run_kernel(
         engine.node = outer
 
 
+def run_one(
+    name: str, inputs: Mapping[str, Tensor | Sequence[Tensor]], attrs: Mapping[str, Any] | None = None
+) -> Tensor:
+    """`run_kernel` of a kernel with one result.
+
+    >>> import tfgl
+    >>> run_one("Neg", {"x": tfgl.tensor([1.0])}).numpy()
+    array([-1.], dtype=float32)
+    """
+    result = run_kernel(name, inputs, attrs)
+    assert isinstance(result, Tensor), f"{name} has one result"
+    return result
+
+
 def _logged(
     entry: Kernel, arguments: Mapping[str, Any], engine: engines.Engine, log: list[engines.KernelRun]
 ) -> KernelResult:

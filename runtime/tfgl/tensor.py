@@ -68,6 +68,10 @@ def tiling(shape: Sequence[int], layers: int) -> Tiling:
     return Tiling(batch, height, width, channels, -(-channels // 4), -(-height // layers))
 
 
+OFF_GRID = 255 * 2.0**-24
+"""By how many steps a file's minimum, a rounded number, may lie off the grid of its scale: 6e-8 of the range."""
+
+
 @dataclass(frozen=True, slots=True)
 class ByteCodes:
     """How bytes stand for floats: as ``(byte - zero) * scale``.

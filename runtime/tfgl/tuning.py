@@ -138,9 +138,7 @@ class _Work:
         random = np.random.default_rng(0)
 
         def weight(*shape: int) -> Tensor:
-            tensor = engine.tensor(random.normal(size=shape).astype(np.float32))
-            tensor.persistent = True  # packed once
-            return tensor
+            return engine.weight(random.normal(size=shape).astype(np.float32))  # packed once
 
         self._engine = engine
         self._image = weight(1, 56, 56, 96)

@@ -10,12 +10,10 @@ import numpy as np
 
 from ..io import ModelArtifacts, ModelFormat, read_artifacts
 from ..progress import progress_bar
-from ..tensor import ByteCodes
+from ..tensor import OFF_GRID, ByteCodes
 
 # What float32 multiplies by 255 without losing any of it.
 _SCALES = (float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max) / 256)
-# By how many steps a minimum, which is a rounded number, may lie off the grid of its scale: 6e-8 of the range.
-_OFF_GRID = 255 * 2.0**-24
 
 
 def read_model(
@@ -65,7 +63,7 @@ def byte_codes(artifacts: ModelArtifacts) -> dict[int, ByteCodes]:
         if how is None or how.dtype != "uint8" or spec.dtype != "float32" or not _SCALES[0] <= how.scale <= _SCALES[1]:
             continue
         zero = round(-how.minimum / how.scale)
-        on_grid = abs(how.minimum + zero * how.scale) <= _OFF_GRID * how.scale
+        on_grid = abs(how.minimum + zero * how.scale) <= OFF_GRID * how.scale
         if 0 <= zero <= 255 and on_grid and spec.name in artifacts.weights:
             found[id(artifacts.weights[spec.name])] = ByteCodes(how.scale, zero)
     return found

@@ -9,7 +9,7 @@ from ..registry import kernel
 from ..tensor import Shape, Tensor
 from .epilogue import Epilogue, epilogue
 from .matmul import FEW_ROWS, product
-from .packing import Matrices, block_defines, in_column_blocks, sum_defines
+from .packing import Matrices, column_block_steps, filter_defines, in_column_blocks, sum_defines
 from .tiles import (
     TO_CHANNELS_FIRST,
     TO_CHANNELS_LAST,
@@ -129,19 +129,16 @@ def _convolved(x: Tensor, filter: Tensor, geometry: Convolution, after: Epilogue
     step = in_channels * out_channels
     taps = Matrices(filter, in_channels, out_channels, out_channels, 1, (height * width,), (step,))
     weight = in_column_blocks(taps)
-    defines = sum_defines(height * width * in_channels) | after.defines
-    if not pointwise:
-        defines |= block_defines(in_channels)
+    if pointwise:
+        body, places_of_filter, defines = "pointwise", column_block_steps(taps), sum_defines(in_channels)
+    else:
+        body, places_of_filter = "convolution", window_parameters(geometry) | dilation_parameters(geometry)
+        defines = filter_defines(taps)
+    defines |= after.defines
 
     def draw(part: Tensor, shape: Shape) -> Tensor:
-        values = in_parameters(part) | after.parameters
+        values = in_parameters(part) | after.parameters | places_of_filter
         inputs = {"x": part, "filter": weight, **after.inputs}
-        if pointwise:
-            body = "pointwise"
-            values |= {"filter_step": 0, "filter_block_step": -(-in_channels // 4) * 4, "filter_row_step": 1}
-        else:
-            body = "convolution"
-            values |= window_parameters(geometry) | dilation_parameters(geometry)
         return x.engine.emit(body, inputs, shape, x.dtype, values, defines, layout="tiles", tiled=("x",))
 
     return in_batches(x, out_shape, draw)

@@ -9,11 +9,11 @@ from tfgl_shaders.assembly import ParameterValue
 
 from ..ir.shapes import Convolution, conv3d_geometry, conv3d_transpose_geometry
 from ..ir.shapes.convolution import Extents, Pad
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Shape, Tensor
 from .convolution import check_dtypes, zeros
 from .epilogue import epilogue
-from .packing import Matrices, block_defines, in_column_blocks, sum_defines
+from .packing import Matrices, filter_defines, in_column_blocks
 from .tiles import (
     VOLUMES_TO_CHANNELS_FIRST,
     VOLUMES_TO_CHANNELS_LAST,
@@ -75,8 +75,7 @@ def _by_planes(x: Tensor, filter: Tensor, geometry: Convolution) -> Tensor:
         "dilations": geometry.dilations[1:],
         "pad": [[0, 0], *zip(geometry.pads_before[1:], geometry.pads_after[1:], strict=True), [0, 0]],
     }
-    result = run_kernel("Conv2D", {"x": planes, "filter": filter.view(filter.shape[1:])}, attrs)
-    assert isinstance(result, Tensor)
+    result = run_one("Conv2D", {"x": planes, "filter": filter.view(filter.shape[1:])}, attrs)
     return result.view(last_shape(geometry))
 
 
@@ -95,7 +94,7 @@ def _convolved(x: Tensor, filter: Tensor, out_shape: Shape, geometry: Convolutio
         matrices = Matrices(filter, outs, ins, 1, outs, (taps,), (step,))
         defines["TRANSPOSED"] = 1
     weight = in_column_blocks(matrices)
-    defines |= sum_defines(taps * matrices.rows) | block_defines(matrices.rows)
+    defines |= filter_defines(matrices)
     after = epilogue(filter, out_shape[-1])
 
     def draw(part: Tensor, shape: Shape) -> Tensor:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..errors import InvalidArgumentError
 from ..ir.shapes import parse_einsum
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Tensor
 
 Labels = tuple[str, ...]
@@ -77,7 +76,7 @@ def _product(x: Tensor, left: Labels, y: Tensor, right: Labels, wanted: Labels) 
     inner = math.prod(sizes[label] for label in gone)
     a = _ordered(x, left, (*batch, *rows, *gone)).view((*a_batch, math.prod(sizes[n] for n in rows), inner))
     b = _ordered(y, right, (*batch, *gone, *columns)).view((*b_batch, inner, math.prod(others[n] for n in columns)))
-    result = _run("BatchMatMul", {"a": a, "b": b}, {"transposeA": False, "transposeB": False})
+    result = run_one("BatchMatMul", {"a": a, "b": b}, {"transposeA": False, "transposeB": False})
     labels = (*batch, *rows, *columns)
     return result.view(tuple(extents[label] for label in labels)), labels
 
@@ -89,7 +88,7 @@ def _summed(
     axes = [axis for axis, label in enumerate(labels) if label not in wanted]
     if not axes:
         return x, labels
-    result = _run("Sum", {"x": x}, {"axis": axes, "keepDims": keep_dims})
+    result = run_one("Sum", {"x": x}, {"axis": axes, "keepDims": keep_dims})
     return result, labels if keep_dims else tuple(label for label in labels if label in wanted)
 
 
@@ -97,10 +96,4 @@ def _ordered(x: Tensor, labels: Labels, wanted: Labels) -> Tensor:
     """``x`` with its axes in the order of ``wanted``."""
     if labels == wanted:
         return x
-    return _run("Transpose", {"x": x}, {"perm": [labels.index(label) for label in wanted]})
-
-
-def _run(name: str, inputs: Mapping[str, Tensor], attrs: Mapping[str, Any]) -> Tensor:
-    result = run_kernel(name, inputs, attrs)
-    assert isinstance(result, Tensor)
-    return result
+    return run_one("Transpose", {"x": x}, {"perm": [labels.index(label) for label in wanted]})

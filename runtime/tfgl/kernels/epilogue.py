@@ -13,7 +13,7 @@ from tfgl_shaders.assembly import ParameterValue
 from ..dtypes import NUMPY, DType
 from ..engine import Engine
 from ..errors import InvalidArgumentError
-from ..registry import run_kernel
+from ..registry import run_one
 from ..tensor import Shape, Tensor
 from .packing import in_every_lane
 
@@ -80,18 +80,18 @@ class Epilogue:
     def finish(self, result: Tensor) -> Tensor:
         """``result`` after what the draw could not do: bias or slopes of another shape than a vector."""
         if self.bias_after is not None:
-            result = _run("Add", {"a": result, "b": self.bias_after})
+            result = run_one("Add", {"a": result, "b": self.bias_after})
         if self.activation_after == "leakyrelu":
-            return _run("LeakyRelu", {"x": result}, {"alpha": self.leakyrelu_alpha})
+            return run_one("LeakyRelu", {"x": result}, {"alpha": self.leakyrelu_alpha})
         if self.activation_after in _HARD:
-            return _run(_KERNELS[self.activation_after], {"x": result}, {"factor": self.leakyrelu_alpha})
+            return run_one(_KERNELS[self.activation_after], {"x": result}, {"factor": self.leakyrelu_alpha})
         if self.activation_after == "prelu":
             assert self.prelu_weights is not None
-            return _run("Prelu", {"x": result, "alpha": self.prelu_weights})
+            return run_one("Prelu", {"x": result, "alpha": self.prelu_weights})
         if self.activation_after in _FUNCTIONS:
-            return _run(_FUNCTIONS[self.activation_after][2], {"x": result})
+            return run_one(_FUNCTIONS[self.activation_after][2], {"x": result})
         if self.activation_after:
-            return _run(_KERNELS[self.activation_after], {"x": result})
+            return run_one(_KERNELS[self.activation_after], {"x": result})
         return result
 
 
@@ -169,9 +169,3 @@ def _zeros(engine: Engine, dtype: DType) -> Tensor:
     return engine.shared(
         ("zeros", dtype), lambda: Tensor(engine, (4,), dtype, host=np.zeros(4, NUMPY[dtype]))
     )
-
-
-def _run(name: str, inputs: Mapping[str, Tensor], attrs: Mapping[str, object] | None = None) -> Tensor:
-    result = run_kernel(name, inputs, attrs)
-    assert isinstance(result, Tensor)
-    return result

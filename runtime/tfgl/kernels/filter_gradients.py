@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..ir.shapes import Convolution, conv2d_geometry, conv3d_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Shape, Tensor
 from .convolution import check_dtypes, zeros
 from .elementwise import emit_elementwise
@@ -55,10 +55,10 @@ def _of_filter(x: Tensor, dy: Tensor, geometry: Convolution, shape: Shape) -> Te
     places = dy.size // geometry.out_channels
     results = dy.view((1, places, geometry.out_channels))
     parts = [
-        _run("BatchMatMul", {"a": read, "b": results}, transposeA=True, transposeB=False)
+        run_one("BatchMatMul", {"a": read, "b": results}, {"transposeA": True, "transposeB": False})
         for read in _read_by_taps(x, geometry)
     ]
-    joined = parts[0] if len(parts) == 1 else _run("Concat", {"tensors": parts}, axis=0)
+    joined = parts[0] if len(parts) == 1 else run_one("Concat", {"tensors": parts}, {"axis": 0})
     return joined.view(shape)
 
 
@@ -95,8 +95,8 @@ def depthwise_conv2d_backprop_filter(
     for read in _read_by_taps(x, geometry):
         each = read.view((*read.shape, 1)) if multiplier > 1 else read
         product = emit_elementwise([each, results], "a * b", x.dtype)
-        parts.append(_run("Sum", {"x": product}, axis=[1]))
-    joined = parts[0] if len(parts) == 1 else _run("Concat", {"tensors": parts}, axis=0)
+        parts.append(run_one("Sum", {"x": product}, {"axis": [1]}))
+    joined = parts[0] if len(parts) == 1 else run_one("Concat", {"tensors": parts}, {"axis": 0})
     return joined.view(shape)
 
 
@@ -129,9 +129,3 @@ def _depthwise(
     return conv2d_geometry(
         in_shape, filter_shape, strides, pad, dilations=dilations, dim_rounding_mode=rounding, depthwise=True
     )
-
-
-def _run(name: str, inputs: dict[str, Tensor] | dict[str, list[Tensor]], **attrs: object) -> Tensor:
-    result = run_kernel(name, inputs, attrs)
-    assert isinstance(result, Tensor)
-    return result

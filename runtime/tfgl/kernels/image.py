@@ -11,7 +11,7 @@ from tfgl_shaders.assembly import ParameterValue
 from ..dtypes import DType
 from ..errors import InvalidArgumentError
 from ..ir.shapes import crop_and_resize_shape, resize_shape
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Tensor
 from .indexing import as_int
 from .tiles import fits_tiles, in_parameters
@@ -183,8 +183,7 @@ def crop_and_resize(
     if not image.size and 0 not in shape:
         return engine.emit("fill", {}, shape, "float32", {"fill_value": 0.0})
     if boxes.dtype != "float32":
-        cast = run_kernel("Cast", {"x": boxes}, {"dtype": "float32"})
-        assert isinstance(cast, Tensor)
+        cast = run_one("Cast", {"x": boxes}, {"dtype": "float32"})
         boxes = cast
     parameters: dict[str, ParameterValue] = {
         "in_batch": image.shape[0],

@@ -12,7 +12,7 @@ from tfgl_shaders.assembly import ParameterValue
 from ..dtypes import check_dtype, upcast
 from ..errors import InvalidArgumentError
 from ..ir.shapes import gather, gather_nd_shape, one_hot_shape, shape_text, strides_of
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Shape, Tensor
 
 _MAX_DEPTH = 8
@@ -65,8 +65,7 @@ def as_int(indices: Tensor) -> Tensor:
         raise InvalidArgumentError(f"{indices.engine.node}: indices must be int32, got {indices.dtype}")
     if indices.kind == "int":
         return indices
-    cast = run_kernel("Cast", {"x": indices}, {"dtype": "int32"})
-    assert isinstance(cast, Tensor)
+    cast = run_one("Cast", {"x": indices}, {"dtype": "int32"})
     return cast
 
 
@@ -143,8 +142,7 @@ def search_sorted(sorted_sequence: Tensor, values: Tensor, *, side: str = "left"
     }
     inputs: dict[str, Tensor] = {}
     for name, tensor in (("row", sorted_sequence), ("values", values)):
-        cast = tensor if tensor.dtype == dtype else run_kernel("Cast", {"x": tensor}, {"dtype": dtype})
-        assert isinstance(cast, Tensor)
+        cast = tensor if tensor.dtype == dtype else run_one("Cast", {"x": tensor}, {"dtype": dtype})
         inputs[name] = cast
     return engine.emit("search_sorted", inputs, values.shape, "int32", parameters)
 

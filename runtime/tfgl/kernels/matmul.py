@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from tfgl_shaders.assembly import ParameterValue
+from tfgl_shaders.assembly import ParameterValue, alignment
 
 from ..errors import InvalidArgumentError
 from ..ir.shapes import batch_matmul_shape
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Shape, Tensor
 from .epilogue import Epilogue, epilogue
-from .packing import Matrices, batch_parameters, in_column_blocks, matrices, packed, sum_defines
+from .packing import Matrices, batch_parameters, column_block_steps, in_column_blocks, matrices, packed, sum_defines
 from .tiles import fits_tiles, in_parameters
 
 FEW_ROWS = 8
@@ -114,8 +114,7 @@ def product(a: Matrices, b: Matrices, shape: Shape, after: Epilogue) -> Tensor:
     for first in range(0, count, size):
         n = min(size, count - first)
         parts.append(draw(a.part(first, n), b.part(first, n), (n, rows, columns)))
-    joined = run_kernel("Concat", {"tensors": parts}, {"axis": 0})
-    assert isinstance(joined, Tensor)
+    joined = run_one("Concat", {"tensors": parts}, {"axis": 0})
     return joined.view(shape)
 
 
@@ -156,7 +155,7 @@ def _many_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, places: 
         x = engine.emit("pack_rows", {"x": a.tensor}, in_shape, dtype, placed, axes, layout="tiles")
     if b.distinct == 1 and b.tensor.persistent:
         weight = in_column_blocks(b.single())
-        steps = {"filter_step": 0, "filter_block_step": -(-b.rows // 4) * 4, "filter_row_step": 1}
+        steps = column_block_steps(b)
     else:
         weight, step = _packed_right(b)
         steps = {"filter_step": step, "filter_block_step": 1, "filter_row_step": -(-b.columns // 4)}
@@ -167,11 +166,7 @@ def _many_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, places: 
     if whole:
         return tiles.view(shape)
     values = in_parameters(tiles) | {"in_rows": a.rows}
-    return engine.emit("unpack_rows", {"x": tiles}, shape, dtype, values, _alignment(b.columns), tiled=("x",))
-
-
-def _alignment(columns: int) -> dict[str, object]:
-    return {} if columns % 4 else {"ALIGNED": ""}
+    return engine.emit("unpack_rows", {"x": tiles}, shape, dtype, values, alignment(b.columns), tiled=("x",))
 
 
 def _parts_count(rows: int, terms: int, columns: int) -> int:
@@ -198,5 +193,5 @@ def _few_rows(a: Matrices, b: Matrices, shape: Shape, after: Epilogue, parts: in
     sums_shape = (a.count * a.rows, parts, 4 * out_blocks)
     sums = engine.emit("product_parts", {"a": left, "filter": weight}, sums_shape, dtype, values)
     values = {"in_blocks": out_blocks, "in_channels": b.columns, "parts_count": parts, **after.parameters}
-    defines = _alignment(b.columns) | after.defines
+    defines = alignment(b.columns) | after.defines
     return engine.emit("product_sum", {"x": sums, **after.inputs}, shape, dtype, values, defines)

@@ -12,16 +12,14 @@ import numpy.typing as npt
 
 from tfgl_shaders.assembly import ParameterValue
 
-from ..registry import run_kernel
-from ..tensor import ByteCodes, Shape, Tensor
+from ..registry import run_one
+from ..tensor import OFF_GRID, ByteCodes, Shape, Tensor
 
 # From here on one running sum of eighths would no longer stay within 1e-6 of the exact one.
 _LONG_SUM = 8192
 
 # The last float32 below it becomes the largest half, 65504; from here on halves are infinite.
 _BEYOND_HALVES = 65520.0
-# By how many steps a file's minimum, a rounded number, may lie off the grid of its scale: 6e-8 of the range.
-_OFF_GRID = 255 * 2.0**-24
 # What a first look takes of a weight; few weights of another kind begin with so many halves.
 _FIRST_LOOK = 256
 
@@ -69,8 +67,7 @@ class Matrices:
         """``count`` of the matrices from ``first`` on, of a tensor that holds each of them."""
         x = self.tensor.view((self.count, *self.tensor.shape[-2:]))
         begin = {"begin": [first, 0, 0], "size": [count, *x.shape[1:]]}
-        sliced = run_kernel("Slice", {"x": x}, begin)
-        assert isinstance(sliced, Tensor)
+        sliced = run_one("Slice", {"x": x}, begin)
         step = (self.rows * self.columns,)
         return Matrices(sliced, self.rows, self.columns, self.row_step, self.column_step, (count,), step)
 
@@ -209,7 +206,7 @@ def _as_bytes(codes: ByteCodes, values: npt.NDArray[np.float32]) -> npt.NDArray[
     with np.errstate(over="ignore", invalid="ignore"):
         steps = np.rint(values / scale)
         moved = np.abs(steps * scale - values)
-    if not np.all(moved <= np.abs(values) * np.float32(2.0**-22) + scale * np.float32(_OFF_GRID)):
+    if not np.all(moved <= np.abs(values) * np.float32(2.0**-22) + scale * np.float32(OFF_GRID)):
         return None
     steps += np.float32(codes.zero)
     return steps.astype(np.uint8) if steps.min() >= 0 and steps.max() <= 255 else None
@@ -230,9 +227,9 @@ def sum_defines(terms: int) -> dict[str, object]:
     return {"LONG_SUM": 1} if terms > _LONG_SUM else {}
 
 
-def block_defines(in_channels: int) -> dict[str, object]:
-    """What the shader ``convolution`` needs for inputs of ``in_channels``."""
-    return {"ONE_BLOCK": 1} if in_channels <= 4 else {}
+def filter_defines(taps: Matrices) -> dict[str, object]:
+    """What the shader ``convolution`` needs for a filter of one matrix a tap, from input to output channels."""
+    return sum_defines(taps.count * taps.rows) | ({"ONE_BLOCK": 1} if taps.rows <= 4 else {})
 
 
 def in_column_blocks(operand: Matrices) -> Tensor:
@@ -253,6 +250,11 @@ def in_column_blocks(operand: Matrices) -> Tensor:
         return packed(turned, pad_rows=False, pad_columns=False)
 
     return x.engine.derive(x, ("column blocks", *operand.key), make)
+
+
+def column_block_steps(operand: Matrices) -> dict[str, ParameterValue]:
+    """How the shader ``pointwise`` steps through the one matrix that `in_column_blocks` made of ``operand``."""
+    return {"filter_step": 0, "filter_block_step": _up_to_four(operand.rows), "filter_row_step": 1}
 
 
 def in_every_lane(x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import math
 from ..errors import InvalidArgumentError
 from ..ir.shapes import Convolution, pool2d_geometry, pool3d_geometry
 from ..ir.shapes.convolution import Extents, Pad, Rounding
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Shape, Tensor
 from .convolution import zeros
 from .reductions import SUM, reduce
@@ -122,8 +122,7 @@ def max_pool_with_argmax(
     if 0 in geometry.out_shape:
         return [zeros(x, geometry.out_shape), x.engine.emit("fill", {}, geometry.out_shape, "int32")]
     in_batch = winners(x, geometry, whole_batch=True)
-    largest = run_kernel("GatherV2", {"x": x.view((x.size,)), "indices": in_batch}, {"axis": 0})
-    assert isinstance(largest, Tensor)
+    largest = run_one("GatherV2", {"x": x.view((x.size,)), "indices": in_batch}, {"axis": 0})
     return [largest, in_batch if include_batch_in_index else winners(x, geometry)]
 
 

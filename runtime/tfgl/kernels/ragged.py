@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InvalidArgumentError
 from ..ir.reference.ragged import check_ragged_rank, default_row, dense_plan, gather_plan, ragged_range
-from ..registry import host_kernel, kernel, run_kernel
+from ..registry import host_kernel, kernel, run_one
 from ..tensor import Tensor
 from .indexing import as_int
 
@@ -16,8 +16,7 @@ host_kernel("RaggedRange", ragged_range)
 
 
 def _rows(values: Tensor, rows: np.ndarray) -> Tensor:
-    gathered = run_kernel("GatherV2", {"x": values, "indices": values.engine.tensor(rows, dtype="int32")}, {"axis": 0})
-    assert isinstance(gathered, Tensor)
+    gathered = run_one("GatherV2", {"x": values, "indices": values.engine.tensor(rows, dtype="int32")}, {"axis": 0})
     return gathered
 
 
@@ -53,6 +52,5 @@ def to_dense(
     partitions = [as_int(partition).numpy() for partition in row_partition_tensors]
     extents, sources = dense_plan(as_int(shape).numpy(), values.shape, partitions, row_partition_types)
     row = default_row(default_value.numpy(), values.shape[1:])[None]
-    filled = run_kernel("Concat", {"tensors": [values, values.engine.tensor(row, dtype=values.dtype)]}, {"axis": 0})
-    assert isinstance(filled, Tensor)
+    filled = run_one("Concat", {"tensors": [values, values.engine.tensor(row, dtype=values.dtype)]}, {"axis": 0})
     return _rows(filled, np.where(sources < 0, values.shape[0], sources)).view(extents)

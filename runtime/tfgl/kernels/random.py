@@ -12,7 +12,7 @@ from tfgl_shaders.assembly import ParameterValue
 from ..engine import current
 from ..errors import InvalidArgumentError
 from ..ir.shapes import random_shape, seed_words
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Tensor
 
 _WORDS = ("seed_0", "seed_1", "seed_2", "seed_3")
@@ -92,10 +92,8 @@ def multinomial(
     shape = (batch, int(num_samples))
     if not classes and 0 not in shape:
         raise InvalidArgumentError(f"Multinomial needs at least one class, got logits {list(logits.shape)}")
-    likely = logits if normalized else run_kernel("Softmax", {"logits": logits}, {"dim": -1})
-    assert isinstance(likely, Tensor)
-    sums = run_kernel("Cumsum", {"x": likely}, {"axis": 1, "exclusive": False, "reverse": False})
-    assert isinstance(sums, Tensor)
+    likely = logits if normalized else run_one("Softmax", {"logits": logits}, {"dim": -1})
+    sums = run_one("Cumsum", {"x": likely}, {"axis": 1, "exclusive": False, "reverse": False})
     parameters, drawn = _seeded(seed)
     values: dict[str, ParameterValue] = {"class_count": classes, "sample_count": int(num_samples)}
     return logits.engine.emit("multinomial", {"sums": sums}, shape, "int32", parameters | values, drawn=drawn)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tfgl_shaders.assembly import ParameterValue
+from tfgl_shaders.assembly import ParameterValue, alignment
 
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Tensor
 from .tiles import in_parameters
 
@@ -37,8 +37,7 @@ def lstm_cell(
     shape = (batch, 2, 1, units)
     if state is None and h is not None and c is not None:
         parts = [tensor.view((batch, 1, 1, units)) for tensor in (h, c)]
-        joined = run_kernel("Concat", {"tensors": parts}, {"axis": 1})
-        assert isinstance(joined, Tensor)
+        joined = run_one("Concat", {"tensors": parts}, {"axis": 1})
         state = joined
     elif state is None:
         state = engine.emit("fill", {}, shape, "float32", {"fill_value": 0.0}, layout="tiles")
@@ -48,7 +47,7 @@ def lstm_cell(
         "gate_terms": _TERMS,
     }
     inputs = {"x": x, "weights": weights, "bias": bias, "state": state}
-    defines = {} if features % 4 else {"ALIGNED": ""}
+    defines = alignment(features)
     return engine.emit("lstm_cell", inputs, shape, "float32", values, defines, layout="tiles", tiled=("state",))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir.reference.sparse import segment_count, sparse_fill_empty_rows, sparse_reshape
-from ..registry import host_kernel, kernel, run_kernel
+from ..registry import host_kernel, kernel, run_one
 from ..tensor import Tensor
 from .indexing import as_int
 from .scatter import scatter_rows
@@ -17,8 +17,7 @@ host_kernel("SparseReshape", sparse_reshape)
 def _summed(data: Tensor, indices: Tensor, segment_ids: Tensor) -> Tensor:
     indices, segment_ids = as_int(indices), as_int(segment_ids)
     count = segment_count(data.shape, indices.numpy(), segment_ids.numpy())
-    rows = run_kernel("GatherV2", {"x": data, "indices": indices}, {"axis": 0})
-    assert isinstance(rows, Tensor)
+    rows = run_one("GatherV2", {"x": data, "indices": indices}, {"axis": 0})
     inner = int(np.prod(data.shape[1:], dtype=np.int64))
     return scatter_rows(segment_ids, rows, (count, *data.shape[1:]), inner)
 
@@ -35,6 +34,5 @@ def segment_mean(data: Tensor, indices: Tensor, segment_ids: Tensor) -> Tensor:
     sums = _summed(data, indices, segment_ids)
     counts = np.bincount(as_int(segment_ids).numpy(), minlength=sums.shape[0])
     divisors = np.maximum(counts, 1).reshape(-1, *(1,) * (data.ndim - 1))
-    divided = run_kernel("RealDiv", {"a": sums, "b": sums.engine.tensor(divisors, dtype=sums.dtype)})
-    assert isinstance(divided, Tensor)
+    divided = run_one("RealDiv", {"a": sums, "b": sums.engine.tensor(divisors, dtype=sums.dtype)})
     return divided

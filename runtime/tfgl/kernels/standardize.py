@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from tfgl_shaders.assembly import alignment
 
 from ..ir.shapes.axes import normalize_axes
-from ..registry import kernel, run_kernel
+from ..registry import kernel, run_one
 from ..tensor import Tensor
 from .unary import cast_to
 
@@ -25,7 +27,7 @@ def standardize(x: Tensor, *, axes: Sequence[int], epsilon: float) -> Tensor:
     if tuple(where) != tuple(range(x.ndim - len(where), x.ndim)) or size > _LONGEST:
         return _spelt_out(x, where, epsilon)
     values = {"row_size": size, "epsilon": float(epsilon)}
-    defines: dict[str, object] = {} if size % 4 else {"ALIGNED": ""}
+    defines = alignment(size)
     # One texel a row: the last axis has the four lanes.
     rows = x.engine.emit("standardize_rows", {"x": x}, (x.size // size, 4), "float32", values, defines)
     return x.engine.emit(
@@ -35,15 +37,9 @@ def standardize(x: Tensor, *, axes: Sequence[int], epsilon: float) -> Tensor:
 
 def _spelt_out(x: Tensor, axes: Sequence[int], epsilon: float) -> Tensor:
     def mean(values: Tensor) -> Tensor:
-        return _run("Mean", {"x": values}, {"axis": list(axes), "keepDims": True})
+        return run_one("Mean", {"x": values}, {"axis": list(axes), "keepDims": True})
 
     middle = mean(x)
-    spread = mean(_run("SquaredDifference", {"a": x, "b": middle}))
-    factor = _run("Rsqrt", {"x": _run("Add", {"a": spread, "b": x.engine.tensor(epsilon, dtype="float32")})})
-    return _run("Multiply", {"a": _run("Sub", {"a": x, "b": middle}), "b": factor})
-
-
-def _run(name: str, inputs: Mapping[str, Tensor], attrs: Mapping[str, object] | None = None) -> Tensor:
-    result = run_kernel(name, inputs, attrs)
-    assert isinstance(result, Tensor)
-    return result
+    spread = mean(run_one("SquaredDifference", {"a": x, "b": middle}))
+    factor = run_one("Rsqrt", {"x": run_one("Add", {"a": spread, "b": x.engine.tensor(epsilon, dtype="float32")})})
+    return run_one("Multiply", {"a": run_one("Sub", {"a": x, "b": middle}), "b": factor})

@@ -9,7 +9,7 @@ from tfgl_shaders.assembly import ParameterValue
 from ..engine import Engine
 from ..errors import TensorTooLargeError
 from ..ir.shapes import Convolution
-from ..registry import run_kernel
+from ..registry import run_one
 from ..tensor import Shape, Tensor, tiling
 
 TO_CHANNELS_LAST = (0, 2, 3, 1)
@@ -20,8 +20,7 @@ VOLUMES_TO_CHANNELS_FIRST = (0, 4, 1, 2, 3)
 
 def transposed(x: Tensor, perm: Sequence[int]) -> Tensor:
     """``x`` with its axes in the order ``perm``."""
-    result = run_kernel("Transpose", {"x": x}, {"perm": list(perm)})
-    assert isinstance(result, Tensor)
+    result = run_one("Transpose", {"x": x}, {"perm": list(perm)})
     return result
 
 
@@ -55,11 +54,9 @@ def in_batches(x: Tensor, out_shape: Shape, draw: Callable[[Tensor, Shape], Tens
     for first in range(0, batch, count):
         size = min(count, batch - first)
         begin = [first, *[0] * (x.ndim - 1)]
-        part = run_kernel("Slice", {"x": x}, {"begin": begin, "size": [size, *x.shape[1:]]})
-        assert isinstance(part, Tensor)
+        part = run_one("Slice", {"x": x}, {"begin": begin, "size": [size, *x.shape[1:]]})
         parts.append(draw(part, (size, *out_shape[1:])))
-    joined = run_kernel("Concat", {"tensors": parts}, {"axis": 0})
-    assert isinstance(joined, Tensor)
+    joined = run_one("Concat", {"tensors": parts}, {"axis": 0})
     return joined
 
 

@@ -10,7 +10,7 @@ from ..registry import kernel
 from ..tensor import Shape, Tensor
 from .convolution import check_dtypes, zeros
 from .epilogue import epilogue
-from .packing import Matrices, block_defines, in_column_blocks, sum_defines
+from .packing import Matrices, filter_defines, in_column_blocks
 from .tiles import (
     TO_CHANNELS_FIRST,
     TO_CHANNELS_LAST,
@@ -70,8 +70,7 @@ def conv2d_backprop_input(
         values = in_parameters(part) | window | after.parameters
         values |= {"in_height": geometry.out_height, "in_width": geometry.out_width}
         inputs = {"x": part, "filter": weight, **after.inputs}
-        defines = sum_defines(height * width * in_channels) | block_defines(in_channels)
-        defines |= {"TRANSPOSED": 1, **after.defines}
+        defines = {**filter_defines(taps), "TRANSPOSED": 1, **after.defines}
         return dy.engine.emit("convolution", inputs, shape, dy.dtype, values, defines, layout="tiles", tiled=("x",))
 
     result = in_batches(dy, last_shape(geometry, of_input=True), draw)

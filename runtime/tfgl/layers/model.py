@@ -18,7 +18,7 @@ from ..graph.stats import ModelStats
 from ..io import ModelArtifacts, save_artifacts
 from ..ir.graph import Edge
 from ..keras.files.layers_model import training_config_of
-from ..registry import run_kernel
+from ..registry import run_one
 from ..tensor import Tensor
 from .description import read_layers
 from .layer import Array, Layer, LayerWeight
@@ -165,9 +165,7 @@ class LayersModel(GraphRunner):
                         f"output {key!r} has shape {list(tensor.shape)} for {expected} samples, so that batches of it "
                         "cannot be joined; pass batch_size=None"
                     )
-            joined = run_kernel("Concat", {"tensors": column}, {"axis": 0})
-            assert isinstance(joined, Tensor)
-            outputs.append(joined)
+            outputs.append(run_one("Concat", {"tensors": column}, {"axis": 0}))
         return _one_or_all(outputs)
 
     def predict_on_batch(self, inputs: Inputs) -> Tensor | list[Tensor]:
@@ -187,9 +185,7 @@ class LayersModel(GraphRunner):
     def _cast(self, name: str, value: Tensor, info: ModelTensorInfo) -> Tensor:
         if "string" in (value.dtype, info.dtype) or value.dtype == "complex64":
             return super()._cast(name, value, info)
-        result = run_kernel("Cast", {"x": value}, {"dtype": info.dtype})
-        assert isinstance(result, Tensor)
-        return result
+        return run_one("Cast", {"x": value}, {"dtype": info.dtype})
 
     def _input_array(self, name: str, value: InputValue, info: ModelTensorInfo) -> Array:
         try:
@@ -290,9 +286,7 @@ def _slice(value: InputValue, start: int, end: int) -> InputValue:
     if not isinstance(value, Tensor):
         return value[start:end] if hasattr(value, "__getitem__") else np.asarray(value)[start:end]
     begin, size = [start, *[0] * (len(value.shape) - 1)], [end - start, *value.shape[1:]]
-    part = run_kernel("Slice", {"x": value}, {"begin": begin, "size": size})
-    assert isinstance(part, Tensor)
-    return part
+    return run_one("Slice", {"x": value}, {"begin": begin, "size": size})
 
 
 def _one_or_all(outputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
