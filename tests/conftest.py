@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tfgl import engine
 from tfgl.engine import Engine
-from tfgl.flags import Flags
+from tfgl.flags import Flags, flags
 from tfgl.gl.device import open_device
 
 # No deadline: the first draw of a program may compile for half a second.
@@ -44,7 +46,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_cache] = tempfile.TemporaryDirectory(prefix="tfgl-tests-")
     os.environ["TFGL_CACHE_DIR"] = config.stash[_cache].name
     if config.getoption("--gl") == "3.3":
-        from tfgl.flags import flags
 
         flags.gl_version = 330
 
@@ -125,3 +126,32 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[Engine]:
         before.device.check()
     assert error == 0, f"the test left GL error {error:#x}"
     assert left <= 0, f"the test left {left} tensors alive"
+
+
+@pytest.fixture
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own."""
+    monkeypatch.setenv("TFGL_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def fresh_engines(cache_folder: Path) -> Iterator[Callable[..., Engine]]:
+    """Opens an engine that has no programs yet, and makes it the current one."""
+    made: list[Engine] = []
+    before = engine.use(None)
+
+    def start(**settings: Any) -> Engine:
+        if made:
+            made[-1].close()
+        chosen = Flags(gl_version=flags.gl_version, program_cache=True)
+        for name, value in settings.items():
+            chosen.set(name, value)
+        made.append(Engine(open_device(chosen), chosen))
+        engine.use(made[-1])
+        return made[-1]
+
+    yield start
+    engine.use(before)
+    for one in made:
+        one.close()

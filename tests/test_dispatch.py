@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,27 +92,18 @@ def test_a_workgroup_that_no_device_has(workgroup: object) -> None:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Dispatch], Engine]]:
+def opened(fresh_engines: Callable[..., Engine]) -> Callable[[Dispatch], Engine]:
     """Opens an engine with a program cache of the test's own, and makes it the current one."""
     if flags.gl_version == 330:
         pytest.skip("only the paths for OpenGL 3.3 were asked for")
-    monkeypatch.setenv("TFGL_CACHE_DIR", str(tmp_path / "cache"))
-    made: list[Engine] = []
-    before = engine.use(None)
 
     def start(dispatch: Dispatch) -> Engine:
-        chosen = Flags(dispatch=dispatch, program_cache=True)
         try:
-            made.append(Engine(open_device(chosen), chosen))
+            return fresh_engines(dispatch=dispatch)
         except NoDeviceError as error:
             pytest.skip(str(error))
-        engine.use(made[-1])
-        return made[-1]
 
-    yield start
-    engine.use(before)
-    for one in made:
-        one.close()
+    return start
 
 
 def test_a_model_computes_the_same(opened: Callable[[Dispatch], Engine]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,8 @@ import pytest
 
 import tfgl
 from graph_models import f32, graph_model, node, placeholder
-from tfgl import engine as engines
 from tfgl.engine import Engine
-from tfgl.flags import Flags, flags
 from tfgl.gl.cache import MODELS_LIMIT, ModelFiles, cache_info, clear_cache
-from tfgl.gl.device import open_device
 from tfgl.gl.known import KnownProgram, KnownPrograms
 from tfgl.graph.model import GraphModel
 from tfgl.io.manifest import WeightSpec
@@ -36,35 +33,6 @@ SOURCE = Source(
     (Step("max(c, d)", "c", (("d", "b"),), "math"),),
 )
 X = f32([[-1.0, 0.5, 2.0], [3.0, -4.0, 0.0]])
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own."""
-    monkeypatch.setenv("TFGL_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def fresh(folder: Path) -> Iterator[Callable[[], Engine]]:
-    """Opens an engine that has no programs yet, and makes it the current one."""
-    made: list[Engine] = []
-    before = engines.use(None)
-
-    def start(**settings: Any) -> Engine:
-        if made:
-            made[-1].close()
-        chosen = Flags(gl_version=flags.gl_version, program_cache=True)
-        for name, value in settings.items():
-            chosen.set(name, value)
-        made.append(Engine(open_device(chosen), chosen))
-        engines.use(made[-1])
-        return made[-1]
-
-    yield start
-    engines.use(before)
-    for engine in made:
-        engine.close()
 
 
 def products(columns: int = 3) -> GraphModel:
@@ -90,14 +58,14 @@ def run(model: GraphModel) -> None:
 # -- with a driver ----------------------------------------------------------
 
 
-def test_a_known_model_compiles_nothing_at_its_first_input(fresh: Callable[..., Engine]) -> None:
-    fresh()
+def test_a_known_model_compiles_nothing_at_its_first_input(fresh_engines: Callable[..., Engine]) -> None:
+    fresh_engines()
     with products() as model:
         assert not model.stats.programs, "nothing is known of a new model"
         run(model)
         needed = {program.label for program in model.stats.programs}
     assert needed
-    engine = fresh()
+    engine = fresh_engines()
     with products() as model:
         assert {program.label for program in model.stats.programs} == needed
         made = len(engine.programs.programs)
@@ -108,7 +76,7 @@ def test_a_known_model_compiles_nothing_at_its_first_input(fresh: Callable[..., 
 
 
 @pytest.mark.parametrize("how", ["float16", "uint8"])
-def test_programs_that_read_narrow_weights_are_known_too(fresh: Callable[..., Engine], how: str) -> None:
+def test_programs_that_read_narrow_weights_are_known_too(fresh_engines: Callable[..., Engine], how: str) -> None:
     quantization = Quantization("uint8", 0.25, -8.0)
     x = np.linspace(-1, 1, 2 * 144, dtype=np.float32).reshape(2, 144)
     weight = dequantize(np.arange(144 * 132).reshape(144, 132).astype(np.uint8), quantization)
@@ -116,7 +84,7 @@ def test_programs_that_read_narrow_weights_are_known_too(fresh: Callable[..., En
     artifacts = graph_model(nodes, {"w": weight})
     artifacts.weight_specs.append(WeightSpec("w", weight.shape, "float32", quantization))
     for known in (False, True):
-        engine = fresh(weights_on_gpu=how)
+        engine = fresh_engines(weights_on_gpu=how)
         with GraphModel(artifacts) as model:
             before = len(model.stats.programs)
             result = model.predict(x)
@@ -127,38 +95,38 @@ def test_programs_that_read_narrow_weights_are_known_too(fresh: Callable[..., En
         stored = {read.storage for source in made for read in source.inputs}
         # A sampler need not know of halves.
         assert stored == {"", {"uint8": "byte", "float16": "half" if engine.device.flavour == "image" else ""}[how]}
-    fresh()
+    fresh_engines()
     with GraphModel(artifacts) as model:
         assert not model.stats.programs, "weights kept otherwise need other programs"
 
 
-def test_another_graph_or_other_fusions_are_another_model(fresh: Callable[..., Engine]) -> None:
-    fresh()
+def test_another_graph_or_other_fusions_are_another_model(fresh_engines: Callable[..., Engine]) -> None:
+    fresh_engines()
     with products() as model:
         run(model)
-    fresh()
+    fresh_engines()
     with products(4) as model:
         assert not model.stats.programs
-    fresh(fusion=False)
+    fresh_engines(fusion=False)
     with products() as model:
         assert not model.stats.programs
         run(model)
-    fresh(program_cache=False)
+    fresh_engines(program_cache=False)
     with products() as model:
         assert not model.stats.programs
         run(model)
 
 
-def test_a_model_lists_no_programs_of_another_one(fresh: Callable[..., Engine], folder: Path) -> None:
-    fresh()
+def test_a_model_lists_no_programs_of_another_one(fresh_engines: Callable[..., Engine], cache_folder: Path) -> None:
+    fresh_engines()
     nodes = [placeholder("x", (-1, 3)), node("y", "Erf", ["x"])]
     with products() as model, tfgl.load_graph_model(graph_model(nodes, {})) as other:
         result = other.predict(X)
         assert isinstance(result, tfgl.Tensor)
         assert result.shape == X.shape
         run(model)
-        assert len(list((folder / "models").glob("*.json"))) == 2
-    fresh()
+        assert len(list((cache_folder / "models").glob("*.json"))) == 2
+    fresh_engines()
     with products() as model:
         assert model.stats.programs
         assert not [program.label for program in model.stats.programs if "erf" in program.label]
@@ -166,11 +134,13 @@ def test_a_model_lists_no_programs_of_another_one(fresh: Callable[..., Engine], 
 
 
 @pytest.mark.parametrize("damage", ["cut", "another form", "no such body", "no program"])
-def test_a_list_that_is_of_no_use_does_no_harm(fresh: Callable[..., Engine], folder: Path, damage: str) -> None:
-    fresh()
+def test_a_list_that_is_of_no_use_does_no_harm(
+    fresh_engines: Callable[..., Engine], cache_folder: Path, damage: str
+) -> None:
+    fresh_engines()
     with products() as model:
         run(model)
-    (entry,) = (folder / "models").glob("*.json")
+    (entry,) = (cache_folder / "models").glob("*.json")
     content = entry.read_bytes().partition(b"\n")[2]
     rows = json.loads(content)
     if damage == "another form":
@@ -181,13 +151,13 @@ def test_a_list_that_is_of_no_use_does_no_harm(fresh: Callable[..., Engine], fol
         rows[0]["defines"].append(["main", "} not GLSL"])
     changed = content[:-5] if damage == "cut" else json.dumps(rows).encode()
     entry.write_bytes(hashlib.sha256(content if damage == "cut" else changed).hexdigest().encode() + b"\n" + changed)
-    engine = fresh()
+    engine = fresh_engines()
     with products() as model:
         built = len(model.stats.programs)
         assert built == (len(rows) - 1 if damage.startswith("no ") else 0)
         run(model)
         assert engine.device.gl.GetError() == 0
-    fresh()
+    fresh_engines()
     with products() as model:
         assert len(model.stats.programs) == len(rows), "the list was not written anew"
 
